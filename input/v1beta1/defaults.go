@@ -1,0 +1,140 @@
+package v1beta1
+
+// Defaults of the input.
+const (
+	// DefaultResourceName is the composition resource name of what is composed.
+	DefaultResourceName = "argocd-cluster"
+
+	// DefaultNamespace is where Argo CD's own installation manifests put it.
+	DefaultNamespace = "argocd"
+
+	// DefaultProviderConfigName is the name that providers fall back to.
+	DefaultProviderConfigName = "default"
+)
+
+// GetType returns the source's type, by default ComposedResource.
+func (s *KubeconfigSource) GetType() KubeconfigSourceType {
+	if s == nil || s.Type == "" {
+		return KubeconfigSourceComposedResource
+	}
+	return s.Type
+}
+
+// GetResourceName returns the composition resource name of the composed resource
+// that has the kubeconfig; empty where it is to be found.
+func (s *KubeconfigSource) GetResourceName() string {
+	if s == nil {
+		return ""
+	}
+	return s.ResourceName
+}
+
+// GetKey returns the kubeconfig's key; empty where it is to be found.
+func (s *KubeconfigSource) GetKey() string {
+	if s == nil {
+		return ""
+	}
+	return s.Key
+}
+
+// GetContext returns the kubeconfig's context to use; empty for its own choice.
+func (s *KubeconfigSource) GetContext() string {
+	if s == nil {
+		return ""
+	}
+	return s.Context
+}
+
+// GetType returns the credentials' type, by default Auto.
+func (c *Credentials) GetType() CredentialsType {
+	if c == nil || c.Type == "" {
+		return CredentialsAuto
+	}
+	return c.Type
+}
+
+// GetPolicy returns the policy for a missing field, by default Required.
+func (s *MetadataSource) GetPolicy() FromFieldPathPolicy {
+	if s == nil || s.Policy == "" {
+		return FromFieldPathRequired
+	}
+	return s.Policy
+}
+
+// GetType returns the type of what is composed, by default Auto.
+func (o *Output) GetType() OutputType {
+	if o == nil || o.Type == "" {
+		return OutputAuto
+	}
+	return o.Type
+}
+
+// GetResourceName returns the composition resource name of what is composed, by
+// default DefaultResourceName.
+func (o *Output) GetResourceName() string {
+	if o == nil || o.ResourceName == "" {
+		return DefaultResourceName
+	}
+	return o.ResourceName
+}
+
+// GetNamespace returns Argo CD's namespace, by default DefaultNamespace.
+func (o *Output) GetNamespace() string {
+	if o == nil || o.Namespace == "" {
+		return DefaultNamespace
+	}
+	return o.Namespace
+}
+
+// GetName returns the cluster Secret's name; empty where it follows from the
+// cluster's name.
+func (o *Output) GetName() string {
+	if o == nil {
+		return ""
+	}
+	return o.Name
+}
+
+// GetObject returns what is particular to an Object. It may be nil.
+func (o *Output) GetObject() *ObjectOutput {
+	if o == nil {
+		return nil
+	}
+	return o.Object
+}
+
+// GetProviderConfigRef returns the reference to the provider's configuration. It
+// may be nil.
+func (o *ObjectOutput) GetProviderConfigRef() *ProviderConfigReference {
+	if o == nil {
+		return nil
+	}
+	return o.ProviderConfigRef
+}
+
+// GetManagementPolicies returns the Object's management policies; empty for the
+// provider's own.
+func (o *ObjectOutput) GetManagementPolicies() []ManagementAction {
+	if o == nil {
+		return nil
+	}
+	return o.ManagementPolicies
+}
+
+// GetKind returns the kind of the provider's configuration that the Object of a
+// namespaced XR uses, by default ClusterProviderConfig.
+func (r *ProviderConfigReference) GetKind() ProviderConfigKind {
+	if r == nil || r.Kind == "" {
+		return ProviderConfigKindCluster
+	}
+	return r.Kind
+}
+
+// GetName returns the name of the provider's configuration, by default
+// DefaultProviderConfigName.
+func (r *ProviderConfigReference) GetName() string {
+	if r == nil || r.Name == "" {
+		return DefaultProviderConfigName
+	}
+	return r.Name
+}

@@ -1,0 +1,303 @@
+package v1beta1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// The API version and kind of the input.
+const (
+	APIVersion = "argocd.fn.crossplane.io/v1beta1"
+	Kind       = "ClusterRegistration"
+)
+
+// A ClusterRegistration says how one cluster is registered with Argo CD. Every
+// field is optional: with no input at all, the one composed resource whose
+// connection details hold a kubeconfig is registered under the composite
+// resource's name.
+//
+// Fields that end in FromFieldPath take their value from the observed composite
+// resource (XR). Their field paths are Crossplane's, for example
+// `spec.parameters.environment` or `metadata.labels[example.org/tier]`.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:storageversion
+// +kubebuilder:resource:categories=crossplane
+type ClusterRegistration struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// KubeconfigFrom says where the cluster's kubeconfig is.
+	// Default: the only composed resource that has one.
+	// +optional
+	KubeconfigFrom *KubeconfigSource `json:"kubeconfigFrom,omitempty"`
+
+	// Credentials say how Argo CD authenticates to the cluster.
+	// +optional
+	Credentials *Credentials `json:"credentials,omitempty"`
+
+	// Cluster is what Argo CD knows of the cluster beside its credentials.
+	// +optional
+	Cluster *Cluster `json:"cluster,omitempty"`
+
+	// Output says what is composed, and where the Secret lies.
+	// +optional
+	Output *Output `json:"output,omitempty"`
+}
+
+// A KubeconfigSourceType is a kind of place where a kubeconfig can be.
+type KubeconfigSourceType string
+
+// Places where a kubeconfig can be.
+const (
+	// KubeconfigSourceComposedResource is the connection details of a composed
+	// resource: the Secret at its spec.writeConnectionSecretToRef.
+	KubeconfigSourceComposedResource KubeconfigSourceType = "ComposedResource"
+
+	// KubeconfigSourceCompositeResource is the connection details of the XR
+	// itself. Only legacy XRs have them.
+	KubeconfigSourceCompositeResource KubeconfigSourceType = "CompositeResource"
+)
+
+// A KubeconfigSource says where the cluster's kubeconfig is.
+type KubeconfigSource struct {
+	// Type of the source.
+	// +optional
+	// +kubebuilder:validation:Enum=ComposedResource;CompositeResource
+	// +kubebuilder:default=ComposedResource
+	Type KubeconfigSourceType `json:"type,omitempty"`
+
+	// ResourceName is the composition resource name of the composed resource
+	// that has the kubeconfig. Only with type ComposedResource. Default: the
+	// only composed resource that has one.
+	// +optional
+	ResourceName string `json:"resourceName,omitempty"`
+
+	// Key of the kubeconfig in the connection details. Default: the first that
+	// is there of `kubeconfig`, `attribute.kube_config_raw`,
+	// `attribute.kube_config.0.raw_config`,
+	// `attribute.kubeconfig.0.config_file`, `attribute.kubeconfig`,
+	// `attribute.kube_config`, `value`, `value.yaml` and `config`.
+	// +optional
+	Key string `json:"key,omitempty"`
+
+	// Context of the kubeconfig to use. Default: its current-context, else its
+	// only context.
+	// +optional
+	Context string `json:"context,omitempty"`
+}
+
+// A CredentialsType is a way for Argo CD to authenticate to the cluster.
+type CredentialsType string
+
+// Ways for Argo CD to authenticate to the cluster.
+const (
+	// CredentialsAuto takes the kubeconfig's client certificate, else its token,
+	// else its username and password, else the credential plugin of Argo CD that
+	// does what the kubeconfig's plugin does.
+	CredentialsAuto CredentialsType = "Auto"
+
+	// CredentialsKubeconfig takes the kubeconfig's client certificate, token, or
+	// username and password, and never a plugin.
+	CredentialsKubeconfig CredentialsType = "Kubeconfig"
+)
+
+// Credentials say how Argo CD authenticates to the cluster.
+type Credentials struct {
+	// Type of the credentials. `Auto` takes the kubeconfig's client
+	// certificate, else its token, else its username and password, else
+	// translates its plugin (kubelogin, gke-gcloud-auth-plugin, aws,
+	// aws-iam-authenticator) to Argo CD's own. `Kubeconfig` never takes a
+	// plugin.
+	// +optional
+	// +kubebuilder:validation:Enum=Auto;Kubeconfig
+	// +kubebuilder:default=Auto
+	Type CredentialsType `json:"type,omitempty"`
+}
+
+// A Cluster is what Argo CD knows of the cluster beside its credentials.
+type Cluster struct {
+	// Name of the cluster in Argo CD. Excludes nameFromFieldPath. Default: the
+	// XR's name; for a namespaced XR, `<namespace>.<name>`.
+	// +optional
+	Name *string `json:"name,omitempty"`
+
+	// NameFromFieldPath is the XR's field that holds the cluster's name.
+	// +optional
+	NameFromFieldPath *string `json:"nameFromFieldPath,omitempty"`
+
+	// Server is the URL of the cluster's API server, where Argo CD reaches it at
+	// another one than the kubeconfig says. Excludes serverFromFieldPath.
+	// Default: the kubeconfig's.
+	// +optional
+	Server *string `json:"server,omitempty"`
+
+	// ServerFromFieldPath is the XR's field that holds the server's URL.
+	// +optional
+	ServerFromFieldPath *string `json:"serverFromFieldPath,omitempty"`
+
+	// Project is the AppProject of Argo CD that the cluster belongs to. Excludes
+	// projectFromFieldPath. Default: none, which lets every project deploy to it.
+	// +optional
+	Project *string `json:"project,omitempty"`
+
+	// ProjectFromFieldPath is the XR's field that holds the project's name.
+	// +optional
+	ProjectFromFieldPath *string `json:"projectFromFieldPath,omitempty"`
+
+	// Labels of the cluster Secret, for ApplicationSets to select on. Keys under
+	// `argocd.argoproj.io/` and `argocd.fn.crossplane.io/`, and those that are
+	// always set, are reserved.
+	// +optional
+	Labels map[string]string `json:"labels,omitempty"`
+
+	// LabelsFrom takes labels of the cluster Secret from the XR's fields. They
+	// win over labels.
+	// +optional
+	LabelsFrom []MetadataSource `json:"labelsFrom,omitempty"`
+
+	// Annotations of the cluster Secret. Keys under `argocd.argoproj.io/` (but
+	// for `argocd.argoproj.io/skip-reconcile`) and `argocd.fn.crossplane.io/`
+	// are reserved.
+	// +optional
+	Annotations map[string]string `json:"annotations,omitempty"`
+
+	// AnnotationsFrom takes annotations of the cluster Secret from the XR's
+	// fields. They win over annotations.
+	// +optional
+	AnnotationsFrom []MetadataSource `json:"annotationsFrom,omitempty"`
+}
+
+// A FromFieldPathPolicy says what happens where the XR does not have a field.
+type FromFieldPathPolicy string
+
+// What happens where the XR does not have a field.
+const (
+	// FromFieldPathRequired waits until the XR has the field.
+	FromFieldPathRequired FromFieldPathPolicy = "Required"
+
+	// FromFieldPathOptional goes on without the field.
+	FromFieldPathOptional FromFieldPathPolicy = "Optional"
+)
+
+// A MetadataSource takes labels or annotations from a field of the XR.
+type MetadataSource struct {
+	// FieldPath of the XR's field: a string, number or boolean with key, a map
+	// of them without.
+	FieldPath string `json:"fieldPath"`
+
+	// Key of the label or annotation that the field's value goes to. Without a
+	// key the field is a map, and all its entries are taken.
+	// +optional
+	Key string `json:"key,omitempty"`
+
+	// KeyPrefix is put before the keys of a map, for example `example.org/`.
+	// Excludes key.
+	// +optional
+	KeyPrefix string `json:"keyPrefix,omitempty"`
+
+	// Policy for an XR that does not have the field: `Required` waits for it,
+	// `Optional` goes on without.
+	// +optional
+	// +kubebuilder:validation:Enum=Required;Optional
+	// +kubebuilder:default=Required
+	Policy FromFieldPathPolicy `json:"policy,omitempty"`
+}
+
+// An OutputType is a kind of composed resource that holds the cluster Secret.
+type OutputType string
+
+// Kinds of composed resources that hold the cluster Secret.
+const (
+	// OutputAuto composes what works for the XR's scope, which is an Object.
+	OutputAuto OutputType = "Auto"
+
+	// OutputObject composes an Object of provider-kubernetes that manages the
+	// Secret.
+	OutputObject OutputType = "Object"
+
+	// OutputSecret composes the Secret itself. It needs no provider, and works
+	// for cluster-scoped XRs and for those in Argo CD's own namespace.
+	OutputSecret OutputType = "Secret"
+)
+
+// Output says what is composed, and where the Secret lies.
+type Output struct {
+	// Type of the composed resource. `Object` is one of provider-kubernetes, of
+	// the API `kubernetes.m.crossplane.io/v1alpha1` for a namespaced XR and
+	// `kubernetes.crossplane.io/v1alpha2` otherwise. `Secret` composes the
+	// Secret itself, which works for cluster-scoped XRs and for those in Argo
+	// CD's own namespace. `Auto` is an `Object`.
+	// +optional
+	// +kubebuilder:validation:Enum=Auto;Object;Secret
+	// +kubebuilder:default=Auto
+	Type OutputType `json:"type,omitempty"`
+
+	// ResourceName is the composition resource name of the composed resource.
+	// +optional
+	// +kubebuilder:default=argocd-cluster
+	ResourceName string `json:"resourceName,omitempty"`
+
+	// Namespace of Argo CD, where the cluster Secret lies.
+	// +optional
+	// +kubebuilder:default=argocd
+	Namespace string `json:"namespace,omitempty"`
+
+	// Name of the cluster Secret. Default: `cluster-<cluster name>`, made a DNS
+	// name, with a hash where that changed it.
+	// +optional
+	Name string `json:"name,omitempty"`
+
+	// Object is what is particular to an Object. Excludes type Secret.
+	// +optional
+	Object *ObjectOutput `json:"object,omitempty"`
+}
+
+// An ObjectOutput is what is particular to an Object.
+type ObjectOutput struct {
+	// ProviderConfigRef is the provider-kubernetes configuration for the hub.
+	// +optional
+	ProviderConfigRef *ProviderConfigReference `json:"providerConfigRef,omitempty"`
+
+	// ManagementPolicies of the Object. They must let it create and update the
+	// Secret. Default: the provider's, which is all.
+	// +optional
+	ManagementPolicies []ManagementAction `json:"managementPolicies,omitempty"`
+}
+
+// A ProviderConfigKind is a kind of provider-kubernetes configuration.
+type ProviderConfigKind string
+
+// Kinds of provider-kubernetes configurations.
+const (
+	ProviderConfigKindCluster    ProviderConfigKind = "ClusterProviderConfig"
+	ProviderConfigKindNamespaced ProviderConfigKind = "ProviderConfig"
+)
+
+// A ProviderConfigReference refers to a provider-kubernetes configuration.
+type ProviderConfigReference struct {
+	// Kind of the configuration: `ClusterProviderConfig` (the default) or
+	// `ProviderConfig`. Only for namespaced XRs; the Object of a cluster-scoped
+	// one always uses a cluster-scoped ProviderConfig.
+	// +optional
+	// +kubebuilder:validation:Enum=ClusterProviderConfig;ProviderConfig
+	Kind ProviderConfigKind `json:"kind,omitempty"`
+
+	// Name of the configuration.
+	// +optional
+	// +kubebuilder:default=default
+	Name string `json:"name,omitempty"`
+}
+
+// A ManagementAction is something that a provider may do with what it manages.
+// +kubebuilder:validation:Enum=Observe;Create;Update;Delete;LateInitialize;*
+type ManagementAction string
+
+// What a provider may do with what it manages.
+const (
+	ManagementActionObserve        ManagementAction = "Observe"
+	ManagementActionCreate         ManagementAction = "Create"
+	ManagementActionUpdate         ManagementAction = "Update"
+	ManagementActionDelete         ManagementAction = "Delete"
+	ManagementActionLateInitialize ManagementAction = "LateInitialize"
+	ManagementActionAll            ManagementAction = "*"
+)

@@ -1,0 +1,147 @@
+// Package argocd writes Argo CD's declarative cluster Secrets, as described in
+// https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#clusters.
+package argocd
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+const (
+	// LabelSecretType marks a Secret as Argo CD's.
+	LabelSecretType = "argocd.argoproj.io/secret-type"
+
+	// SecretTypeCluster is the value of LabelSecretType of a cluster Secret.
+	SecretTypeCluster = "cluster"
+
+	// InClusterName is Argo CD's own name for the cluster that it runs in.
+	InClusterName = "in-cluster"
+
+	// maxSecretName is the length of the longest name of a Secret.
+	maxSecretName = validation.DNS1123SubdomainMaxLength
+)
+
+// A Cluster is what a cluster Secret tells Argo CD.
+type Cluster struct {
+	// Name by which Applications and ApplicationSets know the cluster.
+	Name string
+
+	// Server is the URL of the cluster's API server, without trailing slash.
+	Server string
+
+	// Project is the AppProject that the cluster belongs to. Empty for none.
+	Project string
+
+	// Labels and Annotations of the Secret, which ApplicationSets select on and
+	// take values from. The label of a cluster Secret is added to them.
+	Labels, Annotations map[string]string
+
+	// Config is how to connect.
+	Config *ClusterConfig
+}
+
+// Secret returns the cluster Secret's manifest. The values are in data: under
+// server-side apply, a changed value in stringData is never applied.
+func (c *Cluster) Secret(namespace, name string) (map[string]any, error) {
+	config, err := json.Marshal(c.Config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot marshal config: %w", err)
+	}
+	data := map[string]any{
+		"name":   encode([]byte(c.Name)),
+		"server": encode([]byte(c.Server)),
+		"config": encode(config),
+	}
+	if c.Project != "" {
+		data["project"] = encode([]byte(c.Project))
+	}
+	labels := map[string]any{}
+	for k, v := range c.Labels {
+		labels[k] = v
+	}
+	labels[LabelSecretType] = SecretTypeCluster
+	metadata := map[string]any{"namespace": namespace, "name": name, "labels": labels}
+	if len(c.Annotations) > 0 {
+		annotations := make(map[string]any, len(c.Annotations))
+		for k, v := range c.Annotations {
+			annotations[k] = v
+		}
+		metadata["annotations"] = annotations
+	}
+	return map[string]any{
+		"apiVersion": "v1",
+		"kind":       "Secret",
+		"metadata":   metadata,
+		"type":       "Opaque",
+		"data":       data,
+	}, nil
+}
+
+func encode(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+
+// SecretName returns the name of the Secret for a cluster: `cluster-<name>`, made a
+// DNS name, with a hash of the cluster's name where that changed it, so that no two
+// clusters get one Secret.
+func SecretName(cluster string) string {
+	name := "cluster-" + cluster
+	dns := strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', '0' <= r && r <= '9', r == '-', r == '.':
+			return r
+		case 'A' <= r && r <= 'Z':
+			return r + ('a' - 'A')
+		}
+		return '-'
+	}, name)
+	if dns == name && len(validation.IsDNS1123Subdomain(dns)) == 0 {
+		return name
+	}
+	for strings.Contains(dns, "..") || strings.Contains(dns, ".-") || strings.Contains(dns, "-.") {
+		dns = strings.NewReplacer("..", ".", ".-", ".", "-.", ".").Replace(dns)
+	}
+	sum := sha256.Sum256([]byte(cluster))
+	hash := "-" + hex.EncodeToString(sum[:5])
+	dns = dns[:min(len(dns), maxSecretName-len(hash))]
+	return strings.TrimRight(dns, "-.") + hash
+}
+
+// CheckName says what is wrong with a cluster's name; nothing if it is fine.
+func CheckName(name string) []string {
+	switch {
+	case name == "":
+		return []string{"must not be empty"}
+	case name == InClusterName:
+		return []string{"must not be " + InClusterName + ", which is Argo CD's name for the cluster that it runs in"}
+	case len(name) > maxSecretName:
+		return []string{fmt.Sprintf("must have no more than %d characters", maxSecretName)}
+	case strings.TrimSpace(name) != name, strings.ContainsFunc(name, unicode.IsControl):
+		return []string{"must not begin or end with a space, or hold a control character"}
+	}
+	return nil
+}
+
+// CheckProject says what is wrong with the name of an AppProject; nothing if it is
+// fine.
+func CheckProject(name string) []string { return validation.IsDNS1123Subdomain(name) }
+
+// IsInCluster reports whether Argo CD takes a server for the cluster that it runs
+// in, for which it ignores all credentials, or would find that cluster there.
+func IsInCluster(server string) bool {
+	u, err := url.Parse(server)
+	if err != nil {
+		return false
+	}
+	switch strings.TrimSuffix(strings.ToLower(u.Hostname()), ".") {
+	case "kubernetes", "kubernetes.default", "kubernetes.default.svc":
+		return true
+	}
+	return strings.HasPrefix(strings.ToLower(u.Hostname()), "kubernetes.default.svc.")
+}

@@ -1,0 +1,36 @@
+package kubeconfig
+
+// A Reason says of what kind an Error is. Reasons are stable: they reach the
+// conditions of composite resources.
+type Reason string
+
+// Why a kubeconfig gives no connection.
+const (
+	// InvalidKubeconfig is a kubeconfig that cannot be read, or one with which
+	// nobody could connect.
+	InvalidKubeconfig Reason = "InvalidKubeconfig"
+
+	// UnsupportedCredentials is a kubeconfig whose user authenticates in a way
+	// that cannot be carried over.
+	UnsupportedCredentials Reason = "UnsupportedCredentials"
+)
+
+// An Error says why a kubeconfig gives no connection, and what mends it. It holds
+// no text of the kubeconfig but a plugin's name.
+type Error struct {
+	Reason  Reason
+	Message string
+}
+
+// Error returns the message.
+func (e *Error) Error() string { return e.Message }
+
+// Unsupported returns an Error with reason UnsupportedCredentials.
+func Unsupported(message string) *Error {
+	return &Error{Reason: UnsupportedCredentials, Message: message}
+}
+
+// Invalid returns an Error with reason InvalidKubeconfig.
+func Invalid(message string) *Error {
+	return &Error{Reason: InvalidKubeconfig, Message: message}
+}
