@@ -81,7 +81,7 @@ func input(req *fnv1.RunFunctionRequest, xr *composite) (*v1beta1.ClusterRegistr
 		return in, nil
 	}
 	if err := request.GetInput(req, in); err != nil {
-		return nil, err
+		return nil, errors.Wrap(err, "the step's input has a field that this version does not know, or one of the wrong type")
 	}
 	return in, append(in.Validate(), in.ValidateFor(xr.namespace)...).ToAggregate()
 }

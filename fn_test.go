@@ -3,21 +3,26 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/structpb"
 	"sigs.k8s.io/yaml"
 
-	"github.com/crossplane/function-sdk-go/logging"
+	"github.com/crossplane/crossplane-runtime/v2/pkg/logging"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
 
@@ -142,11 +147,13 @@ func run(t testing.TB, req *fnv1.RunFunctionRequest) *fnv1.RunFunctionResponse {
 	if !ok {
 		t.Fatal("cannot clone request")
 	}
-	f := &Function{log: logging.NewNopLogger(), now: testNow}
+	log := &recorder{}
+	f := &Function{log: log, now: testNow}
 	rsp, err := f.RunFunction(context.Background(), req)
 	if err != nil {
 		t.Fatalf("RunFunction(...): %v", err)
 	}
+	checkLeaks(t, req, rsp, log.lines)
 	for name, r := range before.GetDesired().GetResources() {
 		if diff := cmp.Diff(r, rsp.GetDesired().GetResources()[name], protocmp.Transform()); diff != "" {
 			t.Errorf("desired resource %s of an earlier step changed: -before, +after:\n%s", name, diff)
@@ -159,6 +166,83 @@ func run(t testing.TB, req *fnv1.RunFunctionRequest) *fnv1.RunFunctionResponse {
 		t.Errorf("observed state changed: -before, +after:\n%s", diff)
 	}
 	return rsp
+}
+
+// A recorder is a logger that keeps what is logged.
+type recorder struct{ lines []string }
+
+func (r *recorder) Info(msg string, kv ...any)  { r.lines = append(r.lines, fmt.Sprint(msg, kv)) }
+func (r *recorder) Debug(msg string, kv ...any) { r.Info(msg, kv...) }
+func (r *recorder) WithValues(kv ...any) logging.Logger {
+	r.Info("values", kv...)
+	return r
+}
+
+// sensitive finds credentials in what may not even be YAML.
+var sensitive = regexp.MustCompile(`(?:token|tokenFile|password|client-key-data|client-certificate-data|certificate-authority-data|client-secret|access-token|value):\s*"?([^\s",}]{6,})`)
+
+// checkLeaks checks that a response and a log hold no credential but in the composed
+// resource, and that a failure says nothing at all of what a kubeconfig holds but the
+// name of a plugin.
+func checkLeaks(t testing.TB, req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionResponse, lines []string) {
+	t.Helper()
+	said, ok := proto.Clone(rsp).(*fnv1.RunFunctionResponse)
+	if !ok {
+		t.Fatal("cannot clone response")
+	}
+	failed := len(said.GetResults()) > 0
+	for _, c := range said.GetConditions() {
+		failed = failed || c.GetStatus() == fnv1.Status_STATUS_CONDITION_FALSE && c.GetReason() != reasonRegistering || c.GetReason() == reasonRetained
+	}
+	delete(said.GetDesired().GetResources(), "argocd-cluster")
+	text := prototext.Format(said) + strings.Join(lines, "\n")
+
+	for _, secret := range secrets(req, failed) {
+		if strings.Contains(text, secret) {
+			t.Errorf("%q of a kubeconfig is told in:\n%s", secret, text)
+		}
+	}
+}
+
+// secrets returns what of a request's connection details must not be told: what is
+// sensitive, or all of it.
+func secrets(req *fnv1.RunFunctionRequest, all bool) []string {
+	var out []string
+	resources := slices.Collect(maps.Values(req.GetObserved().GetResources()))
+	for _, r := range append(resources, req.GetObserved().GetComposite()) {
+		for _, v := range r.GetConnectionDetails() {
+			if b, err := base64.StdEncoding.DecodeString(string(v)); err == nil {
+				v = b
+			}
+			for _, m := range sensitive.FindAllSubmatch(v, -1) {
+				out = append(out, string(m[1]))
+			}
+			var y any
+			if all && yaml.Unmarshal(v, &y) == nil {
+				out = append(out, scalars(y)...)
+			}
+		}
+	}
+	// The names of plugins may be told, and those of flags that the function knows.
+	known := []string{"kubelogin", "gke-gcloud-auth-plugin", "aws-iam-authenticator", "evil-plugin", "--role-arn", "--client-secret", "--authority-host", "AWS_PROFILE", "Config"}
+	return slices.DeleteFunc(out, func(s string) bool { return len(s) < 5 || slices.Contains(known, s) })
+}
+
+func scalars(v any) []string {
+	var out []string
+	switch v := v.(type) {
+	case string:
+		out = append(out, v)
+	case []any:
+		for _, e := range v {
+			out = append(out, scalars(e)...)
+		}
+	case map[string]any:
+		for _, e := range v {
+			out = append(out, scalars(e)...)
+		}
+	}
+	return out
 }
 
 // A summary is what a response says, as far as this function says it.
@@ -378,4 +462,908 @@ func kubeconfigOf(server, user string) string {
 clusters: [{name: c, cluster: {server: %q}}],
 contexts: [{name: c, context: {cluster: c, user: u}}],
 users: [{name: u, user: {%s}}]}`, server, user)
+}
+
+// TestNotRegistered runs what gives no registration: nothing is composed, the condition
+// says why, and the XR is not ready.
+func TestNotRegistered(t *testing.T) {
+	type want struct {
+		reason string
+
+		// message is a part of the condition's.
+		message string
+	}
+	invalid, unsupported := reasonInvalidKubeconfig, reasonUnsupportedCredentials
+	of := func(resource string, details map[string]string) map[string]observation {
+		return map[string]observation{"cluster": {resource: resource, details: details}}
+	}
+	text := func(kubeconfig string) map[string]observation {
+		return of(bucket, map[string]string{"kubeconfig": kubeconfig})
+	}
+	user := func(user string) map[string]observation { return text(kubeconfigOf("https://api.example.org", user)) }
+	exec := func(exec string) map[string]observation {
+		return user("exec: {apiVersion: client.authentication.k8s.io/v1beta1, " + exec + "}")
+	}
+	server := func(server string) map[string]observation { return text(kubeconfigOf(server, "token: canary-token")) }
+	cluster := func(extra string) map[string]observation {
+		return text(strings.Replace(kubeconfigOf("https://api.example.org", "token: canary-token"), "cluster: {", "cluster: {"+extra+", ", 1))
+	}
+	good := of(aks, connection(t, "conn-aks-local.yaml"))
+
+	cases := map[string]struct {
+		reason   string
+		xr       string
+		input    string
+		observed map[string]observation
+		want     want
+	}{
+		"FirstPass": {
+			reason: "Nothing is composed yet, and nothing is observed.",
+			want:   want{reasonWaitingForKubeconfig, "no composed resource has a kubeconfig in its connection details yet"},
+		},
+		"NoConnectionDetails": {
+			reason:   "The cluster is there, but not its Secret.",
+			input:    "kubeconfigFrom: {resourceName: cluster}",
+			observed: of(aks, nil),
+			want:     want{reasonWaitingForKubeconfig, `the composed resource "cluster" has no connection details yet; its provider has not published them`},
+		},
+		"NoConnectionSecretRef": {
+			reason:   "A cluster that publishes no connection details never will have a kubeconfig.",
+			input:    "kubeconfigFrom: {resourceName: cluster}",
+			observed: of(bucket, nil),
+			want:     want{reasonWaitingForKubeconfig, "it must have spec.writeConnectionSecretToRef"},
+		},
+		"NotObserved": {
+			reason: "The cluster is not there yet.",
+			input:  "kubeconfigFrom: {resourceName: cluster}",
+			want:   want{reasonWaitingForKubeconfig, `the composed resource "cluster" does not exist yet`},
+		},
+		"EmptyKubeconfig": {
+			reason:   "A provider may publish the key before its value.",
+			observed: text("\n"),
+			want:     want{reasonWaitingForKubeconfig, "no composed resource has a kubeconfig"},
+		},
+		"UnknownKeys": {
+			reason:   "A kubeconfig under a key that nobody knows can be named.",
+			input:    "kubeconfigFrom: {resourceName: cluster}",
+			observed: of(bucket, map[string]string{"my-kubeconfig": "x"}),
+			want:     want{reasonWaitingForKubeconfig, "name another in kubeconfigFrom.key"},
+		},
+		"KeyMissing": {
+			reason:   "Where a key is named, no other is looked for.",
+			input:    "kubeconfigFrom: {resourceName: cluster, key: attribute.kube_admin_config_raw}",
+			observed: good,
+			want:     want{reasonWaitingForKubeconfig, `no kubeconfig yet under the key "attribute.kube_admin_config_raw"`},
+		},
+		"GenericKeyOfAnotherThing": {
+			reason:   "Under a generic key only a kubeconfig counts.",
+			observed: of(bucket, map[string]string{"value": "a: mapping", "config": "text", "value.yaml": "{}"}),
+			want:     want{reasonWaitingForKubeconfig, "no composed resource has a kubeconfig"},
+		},
+		"ModernXRAsSource": {
+			reason: "Modern XRs have no connection details.",
+			xr:     namespacedXR,
+			input:  "kubeconfigFrom: {type: CompositeResource}",
+			want:   want{reasonWaitingForKubeconfig, "the XR has no connection details yet; only legacy XRs have"},
+		},
+		"NameFieldMissing": {
+			reason:   "The XR may not have the field yet.",
+			input:    "cluster: {nameFromFieldPath: status.name}",
+			observed: good,
+			want:     want{reasonWaitingForField, "the XR does not have the field status.name yet"},
+		},
+		"NameFieldNull": {
+			reason:   "A null field is no field.",
+			input:    "cluster: {nameFromFieldPath: spec.parameters.nothing}",
+			observed: good,
+			want:     want{reasonWaitingForField, "the XR does not have the field spec.parameters.nothing yet"},
+		},
+		"LabelFieldMissing": {
+			reason:   "A label is required unless it is said to be optional.",
+			input:    "cluster: {labelsFrom: [{fieldPath: spec.none, key: x}]}",
+			observed: good,
+			want:     want{reasonWaitingForField, "the XR does not have the field spec.none yet"},
+		},
+		"NameFieldNoString": {
+			reason:   "A name is no map.",
+			input:    "cluster: {nameFromFieldPath: spec.parameters.nested}",
+			observed: good,
+			want:     want{reasonInvalidField, "the XR's field spec.parameters.nested must be a string to be the cluster's name"},
+		},
+		"ServerFieldInvalid": {
+			reason:   "A server from the XR is checked as one from the input is.",
+			input:    "cluster: {serverFromFieldPath: spec.parameters.http}",
+			observed: good,
+			want:     want{reasonInvalidField, "cannot be the cluster's server: is http"},
+		},
+		"LabelValueInvalid": {
+			reason:   "Kubernetes would refuse the Secret for good.",
+			input:    "cluster: {labelsFrom: [{fieldPath: spec.parameters.label, key: x}]}",
+			observed: good,
+			want:     want{reasonInvalidField, `the XR's field spec.parameters.label cannot be "x": a valid label must be`},
+		},
+		"LabelMapWithoutKey": {
+			reason:   "A single value needs a key.",
+			input:    "cluster: {labelsFrom: [{fieldPath: spec.parameters.environment}]}",
+			observed: good,
+			want:     want{reasonInvalidField, "spec.parameters.environment must be a map to be taken without a key"},
+		},
+		"LabelMapWithKey": {
+			reason:   "A map cannot be one label.",
+			input:    "cluster: {labelsFrom: [{fieldPath: spec.parameters.addons, key: x}]}",
+			observed: good,
+			want:     want{reasonInvalidField, "spec.parameters.addons holds a map"},
+		},
+		"LabelMapOfMaps": {
+			reason:   "A label's value is a scalar.",
+			input:    "cluster: {labelsFrom: [{fieldPath: spec.parameters.nested}]}",
+			observed: good,
+			want:     want{reasonInvalidField, "spec.parameters.nested must hold strings, numbers or booleans"},
+		},
+		"LabelMapBadKey": {
+			reason:   "The XR's keys are checked as the input's are.",
+			input:    "cluster: {labelsFrom: [{fieldPath: spec.parameters.badAddons}]}",
+			observed: good,
+			want:     want{reasonInvalidField, `cannot be "not a key"`},
+		},
+		"ReservedXRName": {
+			reason:   "An XR of Argo CD's name for its own cluster would take its place.",
+			xr:       strings.Replace(legacyXR, "name: prod-x7k2p", "name: in-cluster", 1),
+			observed: good,
+			want:     want{reasonInvalidField, "metadata.name cannot be the cluster's name: must not be in-cluster"},
+		},
+		"DuplicateUser": {
+			reason:   "The decoder's error quotes both tokens.",
+			observed: text(sample(t, "edge-duplicate-user.yaml")),
+			want:     want{invalid, "the kubeconfig cannot be decoded"},
+		},
+		"UnknownAnchor": {
+			reason:   "The decoder's error quotes the anchor.",
+			observed: text("token: *canary-token"),
+			want:     want{invalid, "the kubeconfig cannot be decoded"},
+		},
+		"NeitherYAMLNorBase64": {
+			reason:   "A Secret may hold anything.",
+			observed: text("canary-token"),
+			want:     want{invalid, "neither YAML or JSON nor base64"},
+		},
+		"OtherKind": {
+			reason:   "Another kind of object is no kubeconfig.",
+			observed: text("{apiVersion: v1, kind: Secret}"),
+			want:     want{invalid, "the kubeconfig cannot be decoded"},
+		},
+		"TooLarge": {
+			reason:   "Time and memory are bounded.",
+			observed: text(sample(t, "kc-capi.yaml") + strings.Repeat("#", 512<<10)),
+			want:     want{invalid, "larger than 512 KiB"},
+		},
+		"FileReferences": {
+			reason:   "A file of the function's own machine must not become a credential.",
+			observed: text(sample(t, "edge-file-refs.yaml")),
+			want:     want{invalid, "names a file, certificate-authority"},
+		},
+		"TokenFile": {
+			reason:   "A file of the function's own machine must not become a credential.",
+			observed: user("tokenFile: /etc/hostname, token: canary-token"),
+			want:     want{unsupported, "names files"},
+		},
+		"Impersonation": {
+			reason:   "Argo CD cannot impersonate, and without it would have other rights.",
+			observed: text(sample(t, "edge-impersonate.yaml")),
+			want:     want{unsupported, "impersonates another"},
+		},
+		"InsecureWithCA": {
+			reason:   "Argo CD fails on both.",
+			observed: text(sample(t, "edge-insecure-with-ca.yaml")),
+			want:     want{invalid, "insecure-skip-tls-verify"},
+		},
+		"InClusterServer": {
+			reason:   "Argo CD takes it for its own cluster.",
+			observed: text(sample(t, "edge-in-cluster-server.yaml")),
+			want:     want{invalid, "the hub's own in-cluster address"},
+		},
+		"InClusterServerSpeltOtherwise": {
+			reason:   "So it does however it is spelt.",
+			observed: server("https://Kubernetes.Default.svc.:443/"),
+			want:     want{invalid, "the hub's own in-cluster address"},
+		},
+		"InClusterServerInFull": {
+			reason:   "It is the hub all the same.",
+			observed: server("https://kubernetes.default.svc.cluster.local:443"),
+			want:     want{invalid, "the hub's own in-cluster address"},
+		},
+		"Loopback": {
+			reason:   "Argo CD would find itself.",
+			observed: server("https://127.0.0.1:6443"),
+			want:     want{invalid, "loopback address"},
+		},
+		"Localhost": {
+			reason:   "So it would.",
+			observed: server("https://localhost:8443"),
+			want:     want{invalid, "set cluster.server"},
+		},
+		"LoopbackIPv6": {
+			reason:   "So it would.",
+			observed: server("https://[::1]:8443"),
+			want:     want{invalid, "set cluster.server"},
+		},
+		"HTTP": {
+			reason:   "Credentials are not sent in the clear.",
+			observed: server("http://api.example.org"),
+			want:     want{invalid, "must be https"},
+		},
+		"NoServer": {
+			reason:   "There is nothing to connect to.",
+			observed: server(""),
+			want:     want{invalid, "the kubeconfig's server is empty"},
+		},
+		"ServerWithPassword": {
+			reason:   "Argo CD shows servers.",
+			observed: server("https://user:canary-password@api.example.org"),
+			want:     want{invalid, "holds credentials in its URL"},
+		},
+		"ServerNoURL": {
+			reason:   "A URL's parse error quotes the URL.",
+			observed: server("https://api.example.org:canary-port"),
+			want:     want{invalid, "is no URL"},
+		},
+		"ServerWithQuery": {
+			reason:   "A query would get lost.",
+			observed: server("https://api.example.org?canary=query"),
+			want:     want{invalid, "has a query"},
+		},
+		"ProxyWithPassword": {
+			reason:   "Argo CD shows proxies.",
+			observed: cluster(`proxy-url: "http://user:canary-password@proxy:3128"`),
+			want:     want{invalid, "proxy-url holds credentials"},
+		},
+		"ProxyOfUnknownScheme": {
+			reason:   "Argo CD fails on it.",
+			observed: cluster(`proxy-url: "ftp://proxy.example.org"`),
+			want:     want{invalid, "must be http, https or socks5"},
+		},
+		"ProxyNoURL": {
+			reason:   "Argo CD fails on it.",
+			observed: cluster(`proxy-url: "proxy.example.org:canary"`),
+			want:     want{invalid, "proxy-url is no URL"},
+		},
+		"CANoPEM": {
+			reason:   "Argo CD fails on it.",
+			observed: cluster("certificate-authority-data: Y2FuYXJ5"),
+			want:     want{invalid, "holds no PEM certificate"},
+		},
+		"NoContext": {
+			reason:   "There is nothing to choose from.",
+			observed: text("{apiVersion: v1, kind: Config}"),
+			want:     want{invalid, "has no context"},
+		},
+		"SeveralContexts": {
+			reason:   "Which one is meant is not for the function to guess.",
+			observed: text(strings.Replace(sample(t, "kc-rancher-ace.yaml"), "current-context", "was", 1)),
+			want:     want{invalid, "has 2 contexts and no current-context; name one in kubeconfigFrom.context"},
+		},
+		"DanglingCurrentContext": {
+			reason:   "A wrong context is not replaced by another.",
+			observed: text(strings.Replace(sample(t, "kc-rancher-ace.yaml"), "current-context: demo", "current-context: canary-other", 1)),
+			want:     want{invalid, "does not have the context that its current-context names"},
+		},
+		"UnknownContext": {
+			reason:   "The input's context must be there.",
+			input:    "kubeconfigFrom: {context: admin}",
+			observed: good,
+			want:     want{invalid, "no context of the name that kubeconfigFrom.context gives"},
+		},
+		"DanglingCluster": {
+			reason:   "Another cluster would be sent this one's credential.",
+			observed: text(strings.Replace(kubeconfigOf("https://api.example.org", "token: canary-token"), "{cluster: c,", "{cluster: other,", 1)),
+			want:     want{invalid, "names a cluster that the kubeconfig does not have"},
+		},
+		"DanglingUser": {
+			reason:   "Another user's credential is not for this cluster.",
+			observed: text(strings.Replace(kubeconfigOf("https://api.example.org", "token: canary-token"), "user: u}", "user: other}", 1)),
+			want:     want{invalid, "names a user that the kubeconfig does not have"},
+		},
+		"EmptyContext": {
+			reason:   "An empty context has neither.",
+			observed: text("{contexts: [{name: c}]}"),
+			want:     want{invalid, "names a cluster that the kubeconfig does not have"},
+		},
+		"TokenWithControlCharacter": {
+			reason:   "It is no HTTP header.",
+			observed: user(`token: "canary\ttoken"`),
+			want:     want{invalid, "token holds a space or a control character"},
+		},
+		"CertificateWithoutKey": {
+			reason:   "Half a pair is none, even beside a token.",
+			observed: user("client-certificate-data: Y2FuYXJ5, token: canary-token"),
+			want:     want{invalid, "has only one of"},
+		},
+		"CertificateNoPEM": {
+			reason:   "Argo CD fails on it.",
+			observed: user("client-certificate-data: Y2FuYXJ5, client-key-data: Y2FuYXJ5"),
+			want:     want{invalid, "do not belong together"},
+		},
+		"CertificateOfAnotherKey": {
+			reason:   "Argo CD fails on it.",
+			observed: user("client-certificate-data: " + field(t, "kc-aks-local-account.yaml", "client-certificate-data") + ", client-key-data: " + field(t, "kc-capi.yaml", "client-key-data")),
+			want:     want{invalid, "do not belong together"},
+		},
+		"NoCredentialsNotFromGKE": {
+			reason:   "A Google token is bound to no cluster; only GKE's provider may say where one is sent.",
+			observed: of(bucket, kubeconfigDetails(t, "kc-gke-upjet-nocreds.yaml")),
+			want:     want{unsupported, "has no credentials"},
+		},
+		"NoCredentialsFromXR": {
+			reason:   "Nor does the kubeconfig of a GKE XR come from GKE's provider.",
+			xr:       strings.Replace(legacyXR, "platform.example.org", "container.gcp.upbound.io", 1),
+			observed: of(aks, kubeconfigDetails(t, "kc-gke-upjet-dns-endpoint.yaml")),
+			want:     want{unsupported, "has no credentials"},
+		},
+		"UsernameWithoutPassword": {
+			reason:   "Half of basic auth is none.",
+			observed: user("username: admin"),
+			want:     want{unsupported, "has no credentials"},
+		},
+		"UnknownPlugin": {
+			reason:   "A command of a kubeconfig is never passed on, nor are its arguments told.",
+			observed: exec("command: /usr/bin/evil-plugin, args: [canary-argument]"),
+			want:     want{unsupported, "runs the plugin evil-plugin, for which Argo CD has no equivalent"},
+		},
+		"UnnameablePlugin": {
+			reason:   "A name may be anything, and then is not told.",
+			observed: exec(`command: "sh -c 'curl canary'"`),
+			want:     want{unsupported, "runs the plugin (of no plain name)"},
+		},
+		"UnknownAuthProvider": {
+			reason:   "An auth-provider that has no plugin of Argo CD's.",
+			observed: user("auth-provider: {name: oidc, config: {client-secret: canary-secret}}"),
+			want:     want{unsupported, "has the auth-provider oidc"},
+		},
+		"AWSRoleAndProfile": {
+			reason:   "The kubeconfig's writer does not choose whom Argo CD poses as.",
+			observed: text(sample(t, "kc-eks-awscli-exec.yaml")),
+			want:     want{unsupported, "with --role-arn, by which a kubeconfig would choose whom Argo CD poses as"},
+		},
+		"AWSProfile": {
+			reason:   "Nor by the environment.",
+			observed: exec("command: aws, args: [eks, get-token, --cluster-name, demo], env: [{name: AWS_PROFILE, value: canary-profile}]"),
+			want:     want{unsupported, "with AWS_PROFILE"},
+		},
+		"AWSUnknownEnvironment": {
+			reason:   "Nor by any variable that is not known to be harmless.",
+			observed: exec("command: aws, args: [eks, get-token, --cluster-name, demo], env: [{name: AWS_WEB_IDENTITY_TOKEN_FILE, value: /canary}]"),
+			want:     want{unsupported, "environment variables that are not carried over"},
+		},
+		"AWSWithoutCluster": {
+			reason:   "Without a cluster there is no token.",
+			observed: exec("command: aws, args: [eks, get-token]"),
+			want:     want{unsupported, "without the name of an EKS cluster"},
+		},
+		"AWSOtherCommand": {
+			reason:   "Another command prints something else.",
+			observed: exec("command: aws, args: [sts, get-session-token]"),
+			want:     want{unsupported, "with arguments for which Argo CD has no equivalent"},
+		},
+		"AWSRegionNone": {
+			reason:   "What is carried over is checked.",
+			observed: exec("command: aws, args: [--region, canary.example.org/, eks, get-token, --cluster-name, demo]"),
+			want:     want{unsupported, "with a region that is none"},
+		},
+		"IAMAuthenticatorRole": {
+			reason:   "Short flags name callers too.",
+			observed: exec("command: aws-iam-authenticator, args: [token, -i, demo, -r, canary-role]"),
+			want:     want{unsupported, "aws-iam-authenticator with --role"},
+		},
+		"KubeloginSecret": {
+			reason:   "A client secret in a kubeconfig names the caller.",
+			observed: exec("command: kubelogin, args: [get-token, --login, spn, --client-secret, canary-secret]"),
+			want:     want{unsupported, "kubelogin with --client-secret"},
+		},
+		"KubeloginAuthority": {
+			reason:   "Argo CD's own token must not be sent to an authority of the kubeconfig's.",
+			observed: exec("command: kubelogin, args: [get-token, --authority-host, https://canary.example.org]"),
+			want:     want{unsupported, "kubelogin with --authority-host"},
+		},
+		"KubeloginUnknownFlag": {
+			reason:   "The library's error quotes the flag.",
+			observed: exec("command: kubelogin, args: [get-token, --canary-flag]"),
+			want:     want{unsupported, "kubelogin with arguments for which"},
+		},
+		"KubeloginEnvironment": {
+			reason:   "AzureStackCloud has its client read a file.",
+			observed: exec("command: kubelogin, args: [get-token, -e, AzureStackCloud]"),
+			want:     want{unsupported, "an Azure environment that is not known"},
+		},
+		"KubeloginServerID": {
+			reason:   "A URL is another API's audience.",
+			observed: exec("command: kubelogin, args: [get-token, --server-id, https://management.azure.com]"),
+			want:     want{unsupported, "an Azure server application that is no UUID"},
+		},
+		"KubeloginTenant": {
+			reason:   "A tenant becomes a part of a URL.",
+			observed: exec("command: kubelogin, args: [get-token, -t, a/../canary]"),
+			want:     want{unsupported, "an Azure tenant that is neither"},
+		},
+		"GKEPluginArguments": {
+			reason:   "What an argument means is not known.",
+			observed: exec("command: gke-gcloud-auth-plugin, args: [--impersonate_service_account=canary]"),
+			want:     want{unsupported, "gke-gcloud-auth-plugin with arguments"},
+		},
+		"GKEPluginEnvironment": {
+			reason:   "Nor what a variable does.",
+			observed: exec("command: gke-gcloud-auth-plugin, env: [{name: GOOGLE_APPLICATION_CREDENTIALS, value: /canary}]"),
+			want:     want{unsupported, "environment variables that are not carried over"},
+		},
+		"PluginWhereNoneIsTaken": {
+			reason:   "Credentials of type Kubeconfig are those that the kubeconfig holds.",
+			input:    "credentials: {type: Kubeconfig}",
+			observed: of(aks, connection(t, "conn-aks-aad.yaml")),
+			want:     want{unsupported, "credentials.type Kubeconfig takes nothing else"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			xr := tc.xr
+			if xr == "" {
+				xr = legacyXR
+			}
+			got := summarize(t, run(t, newRequest(t, xr, tc.input, tc.observed)), "argocd-cluster")
+			want := summary{Condition: "ArgoCDClusterRegistered=FALSE/" + tc.want.reason, Message: got.Message, XRReady: "READY_FALSE"}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
+			}
+			if !strings.Contains(got.Message, tc.want.message) {
+				t.Errorf("%s\nmessage: want %q in %q", tc.reason, tc.want.message, got.Message)
+			}
+		})
+	}
+}
+
+// field returns the value of the only line of a sample that has a field.
+func field(t testing.TB, name, field string) string {
+	t.Helper()
+	_, after, ok := strings.Cut(sample(t, name), field+": ")
+	if !ok {
+		t.Fatalf("%s has no %s", name, field)
+	}
+	value, _, _ := strings.Cut(after, "\n")
+	return value
+}
+
+// golden compares a value with a golden file, or with -update writes it.
+func golden(t *testing.T, reason string, got any) {
+	t.Helper()
+	b, err := yaml.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("testdata", t.Name()+".yaml")
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(b)); diff != "" {
+		t.Errorf("%s\n%s: -want, +got:\n%s", reason, path, diff)
+	}
+}
+
+var update = flag.Bool("update", false, "write golden files instead of comparing with them")
+
+// TestRegistered runs what gives a registration, and compares all of it with golden
+// files.
+func TestRegistered(t *testing.T) {
+	token := map[string]string{"kubeconfig": kubeconfigOf("https://api.example.org", "token: fake-token")}
+	cluster := map[string]observation{"cluster": {resource: aks, details: token}}
+
+	cases := map[string]struct {
+		reason   string
+		xr       string
+		input    string
+		observed map[string]observation
+		details  map[string]string
+	}{
+		"ClusterScopedXR": {
+			reason:   "With no input, a cluster-scoped XR gets a cluster-scoped Object, with the XR's and the claim's names as labels.",
+			xr:       legacyXR,
+			observed: cluster,
+		},
+		"NamespacedXR": {
+			reason:   "With no input, a namespaced XR gets a namespaced Object, and a cluster name with its namespace.",
+			xr:       namespacedXR,
+			observed: cluster,
+		},
+		"SecretOfClusterScopedXR": {
+			reason:   "A cluster-scoped XR can compose the Secret itself.",
+			xr:       legacyXR,
+			input:    "output: {type: Secret}",
+			observed: cluster,
+		},
+		"SecretInXRsNamespace": {
+			reason:   "A namespaced XR can compose the Secret itself in its own namespace.",
+			xr:       namespacedXR,
+			input:    "output: {type: Secret, namespace: team-a}",
+			observed: cluster,
+		},
+		"CompositeResource": {
+			reason:  "A legacy XR's own connection details are a source.",
+			xr:      legacyXR,
+			input:   "kubeconfigFrom: {type: CompositeResource, key: my-kubeconfig}",
+			details: map[string]string{"my-kubeconfig": token["kubeconfig"]},
+		},
+		"NamedResource": {
+			reason: "The named resource, key and context are used, whatever else there is.",
+			xr:     legacyXR,
+			input:  "kubeconfigFrom: {resourceName: other, key: value, context: demo-fqdn}",
+			observed: map[string]observation{
+				"cluster": {resource: aks, details: token},
+				"other":   {resource: bucket, details: map[string]string{"kubeconfig": "canary", "value": sample(t, "kc-rancher-ace.yaml")}},
+			},
+		},
+		"EverythingLiteral": {
+			reason: "Everything that the input can say.",
+			xr:     namespacedXR,
+			input: `
+credentials: {type: Kubeconfig}
+cluster:
+  name: Production / West
+  server: https://api.internal.example.org:6443/
+  project: payments
+  labels: {example.org/tier: gold, empty: ""}
+  annotations: {example.org/Owner: "Team A, floor 3", argocd.argoproj.io/skip-reconcile: "true"}
+output:
+  type: Object
+  resourceName: argocd-cluster
+  namespace: gitops
+  object:
+    providerConfigRef: {kind: ProviderConfig, name: hub}
+    managementPolicies: [Observe, Create, Update]
+`,
+			observed: cluster,
+		},
+		"EverythingFromXR": {
+			reason: "Everything that the XR can say: strings, numbers and booleans, whole maps with and without a prefix, and what is optional and missing.",
+			xr:     legacyXR,
+			input: `
+cluster:
+  nameFromFieldPath: metadata.labels[crossplane.io/claim-name]
+  serverFromFieldPath: spec.parameters.apiserver
+  projectFromFieldPath: spec.parameters.environment
+  labels: {environment: replaced, tier: kept}
+  labelsFrom:
+  - {fieldPath: spec.parameters.environment, key: environment}
+  - {fieldPath: spec.parameters.size, key: size}
+  - {fieldPath: spec.parameters.gold, key: gold}
+  - {fieldPath: spec.parameters.addons}
+  - {fieldPath: spec.parameters.none, key: none, policy: Optional}
+  annotationsFrom:
+  - {fieldPath: spec.parameters.label, key: example.org/label}
+  - {fieldPath: spec.parameters.addons, keyPrefix: addons.example.org/}
+output:
+  name: prod
+  object: {providerConfigRef: {name: hub}}
+`,
+			observed: cluster,
+		},
+		"LoopbackServerReplaced": {
+			reason:   "A kubeconfig from within the cluster is fine with the server at which Argo CD reaches it.",
+			xr:       legacyXR,
+			input:    "cluster: {server: https://192.0.2.1:6443}",
+			observed: map[string]observation{"cluster": {resource: bucket, details: map[string]string{"kubeconfig": kubeconfigOf("https://localhost:6443", "token: fake-token")}}},
+		},
+		"ClusterSettings": {
+			reason: "All that a kubeconfig's cluster can have and Argo CD knows is carried.",
+			xr:     legacyXR,
+			observed: map[string]observation{"cluster": {resource: bucket, details: map[string]string{
+				"kubeconfig": strings.Replace(kubeconfigOf("https://192.0.2.1", "token: fake-token"), "cluster: {", `cluster: {tls-server-name: api.example.org, proxy-url: "socks5://proxy.example.org:1080", disable-compression: true, `, 1),
+			}}},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			req := newRequest(t, tc.xr, tc.input, tc.observed)
+			for k, v := range tc.details {
+				req.Observed.Composite.ConnectionDetails = map[string][]byte{k: []byte(v)}
+			}
+			golden(t, tc.reason, summarize(t, run(t, req), "argocd-cluster"))
+		})
+	}
+}
+
+// TestFatal runs what only a change of the Composition mends.
+func TestFatal(t *testing.T) {
+	good := map[string]observation{"cluster": {resource: aks, details: connection(t, "conn-aks-local.yaml")}}
+
+	cases := map[string]struct {
+		reason   string
+		xr       string
+		input    string
+		observed map[string]observation
+
+		// want are parts of the message.
+		want []string
+	}{
+		"UnknownField": {
+			reason:   "A field that is not known is a mistake.",
+			input:    "cluster: {nome: x}",
+			observed: good,
+			want:     []string{"has a field that this version does not know", `v1beta1.Cluster: unknown name "nome"`},
+		},
+		"AllErrorsAtOnce": {
+			reason: "Whoever writes a Composition wants to see all that is wrong with it, and where.",
+			input: `
+kubeconfigFrom: {type: CompositeResource, resourceName: x}
+credentials: {type: Magic}
+cluster:
+  name: in-cluster
+  nameFromFieldPath: spec.name
+  server: http://api.example.org
+  project: Not A Name
+  labels: {argocd.argoproj.io/secret-type: x, crossplane.io/composite: x, "a b": c, ok: "not ok"}
+  labelsFrom:
+  - {fieldPath: "spec[", key: a}
+  - {fieldPath: "spec[*].x", key: a}
+  - {key: b, keyPrefix: c}
+  - {fieldPath: spec, policy: Sometimes, keyPrefix: argocd.argoproj.io/}
+  annotations: {argocd.argoproj.io/refresh: "true", argocd.fn.crossplane.io/composite: x}
+output:
+  type: Secret
+  namespace: Argo CD
+  name: Not A Name
+  object:
+    providerConfigRef: {kind: Other, name: Not A Name}
+    managementPolicies: [Observe, Dance]
+`,
+			observed: good,
+			want: []string{
+				"kubeconfigFrom.resourceName: Forbidden",
+				`credentials.type: Unsupported value: "Magic": supported values: "Auto", "Kubeconfig"`,
+				"cluster.name: Invalid value: \"in-cluster\"",
+				"cluster.nameFromFieldPath: Forbidden: may not be set together with name",
+				"cluster.server: Invalid value: \"http://api.example.org\": is http",
+				"cluster.project: Invalid value",
+				"cluster.labels[argocd.argoproj.io/secret-type]: Invalid value",
+				"cluster.labels[crossplane.io/composite]: Invalid value",
+				"cluster.labels[a b]: Invalid value",
+				"cluster.labels[ok]: Invalid value",
+				"cluster.labelsFrom[0].fieldPath: Invalid value: \"spec[\"",
+				"cluster.labelsFrom[1].fieldPath: Invalid value: \"spec[*].x\": must not hold a wildcard",
+				"cluster.labelsFrom[1].key: Duplicate value: \"a\"",
+				"cluster.labelsFrom[2].fieldPath: Required value",
+				"cluster.labelsFrom[2].keyPrefix: Forbidden",
+				"cluster.labelsFrom[3].policy: Unsupported value: \"Sometimes\"",
+				"cluster.labelsFrom[3].keyPrefix: Invalid value: \"argocd.argoproj.io/\": keys under argocd.argoproj.io/ are reserved",
+				"cluster.annotations[argocd.argoproj.io/refresh]: Invalid value",
+				"cluster.annotations[argocd.fn.crossplane.io/composite]: Invalid value",
+				"output.namespace: Invalid value",
+				"output.name: Invalid value",
+				"output.object: Forbidden: may not be set with output.type Secret",
+				"output.object.providerConfigRef.kind: Unsupported value: \"Other\"",
+				"output.object.providerConfigRef.name: Invalid value",
+				"output.object.managementPolicies[1]: Unsupported value: \"Dance\"",
+				"output.object.managementPolicies: Invalid value: [\"Observe\",\"Dance\"]: must have Create or *",
+				"output.object.managementPolicies: Invalid value: [\"Observe\",\"Dance\"]: must have Update or *",
+			},
+		},
+		"OtherInput": {
+			reason:   "Another function's input is a mistake.",
+			input:    "metadata: {name: x}",
+			observed: good,
+			want:     []string{`apiVersion: Unsupported value: "x"`, `kind: Unsupported value: "y"`},
+		},
+		"EmptyName": {
+			reason:   "An empty name is not the default.",
+			input:    `cluster: {name: ""}`,
+			observed: good,
+			want:     []string{`cluster.name: Invalid value: "": must not be empty`},
+		},
+		"ServerIsTheHub": {
+			reason:   "A cluster is not the hub.",
+			input:    "cluster: {server: https://kubernetes.default.svc}",
+			observed: good,
+			want:     []string{"cluster.server: Invalid value", "is the hub's own in-cluster address"},
+		},
+		"RegistrationAsSource": {
+			reason:   "The registration is not its own source.",
+			input:    "kubeconfigFrom: {resourceName: argocd-cluster}",
+			observed: good,
+			want:     []string{"kubeconfigFrom.resourceName: Invalid value: \"argocd-cluster\": must not be output.resourceName"},
+		},
+		"SecretOutOfXRsNamespace": {
+			reason:   "A namespaced XR cannot compose into Argo CD's namespace.",
+			xr:       namespacedXR,
+			input:    "output: {type: Secret}",
+			observed: good,
+			want:     []string{"output.type: Invalid value: \"Secret\"", "set output.type: Object"},
+		},
+		"ProviderConfigKindOfClusterScopedXR": {
+			reason:   "The API server would drop the field.",
+			input:    "output: {object: {providerConfigRef: {kind: ProviderConfig}}}",
+			observed: good,
+			want:     []string{"output.object.providerConfigRef.kind: Forbidden: may only be set for namespaced XRs"},
+		},
+		"SeveralKubeconfigs": {
+			reason: "Which cluster is meant is not for the function to guess.",
+			observed: map[string]observation{
+				"b": {resource: aks, details: map[string]string{"kubeconfig": "canary-b"}},
+				"a": {resource: aks, details: map[string]string{"attribute.kubeconfig": "canary-a"}},
+			},
+			want: []string{"kubeconfigFrom.resourceName: more than one composed resource has a kubeconfig, name one of a, b"},
+		},
+		"NameOfAnotherStepsResource": {
+			reason:   "Another step's resource is not replaced.",
+			input:    "output: {resourceName: earlier}",
+			observed: good,
+			want:     []string{`output.resourceName: another step of the pipeline composes "earlier"`},
+		},
+		"NameOfAnObservedResource": {
+			reason:   "A resource that is something else is not overwritten.",
+			input:    "output: {resourceName: cluster}",
+			observed: good,
+			want:     []string{`output.resourceName: the composed resource "cluster" is a KubernetesCluster that registers no cluster`},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			xr := tc.xr
+			if xr == "" {
+				xr = legacyXR
+			}
+			req := newRequest(t, xr, tc.input, tc.observed)
+			if name == "OtherInput" {
+				req.Input.Fields["apiVersion"] = structpb.NewStringValue("x")
+				req.Input.Fields["kind"] = structpb.NewStringValue("y")
+			}
+			rsp := run(t, req)
+			got := summarize(t, rsp, "argocd-cluster")
+			if diff := cmp.Diff(summary{Fatal: got.Fatal}, got); diff != "" {
+				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
+			}
+			for _, w := range tc.want {
+				if !strings.Contains(got.Fatal, w) {
+					t.Errorf("%s\nwant %q in %q", tc.reason, w, got.Fatal)
+				}
+			}
+		})
+	}
+}
+
+// TestLifecycle runs the function again and again on what it composed itself.
+func TestLifecycle(t *testing.T) {
+	good := kubeconfigOf("https://api.example.org", "token: canary-good")
+	rotated := kubeconfigOf("https://api.example.org", "token: canary-rotated")
+
+	// A step is what is observed in one call, and what comes of it.
+	type step struct {
+		reason     string
+		kubeconfig string
+
+		// second has a second resource with a kubeconfig.
+		second bool
+
+		// ready has the Object that was composed be ready.
+		ready bool
+
+		condition string
+		message   string
+
+		// token that the Secret has; empty if nothing is composed.
+		token    string
+		composed string
+	}
+	ready, unready := "READY_TRUE", "READY_FALSE"
+	waiting := step{reason: "There is no kubeconfig yet.", condition: "FALSE/WaitingForKubeconfig"}
+	registering := step{reason: "The Object is composed, but not there yet.", kubeconfig: good, condition: "FALSE/Registering", message: "waiting for the composed", token: "canary-good", composed: unready}
+	registered := step{reason: "The Object is ready.", kubeconfig: good, ready: true, condition: "TRUE/Registered", message: "with bearer token", token: "canary-good", composed: ready}
+	retained := func(reason, kubeconfig, message string) step {
+		return step{reason: reason, kubeconfig: kubeconfig, ready: true, condition: "TRUE/Retained", message: message, token: "canary-good", composed: ready}
+	}
+
+	cases := map[string][]step{
+		"Registered": {waiting, registering, {
+			reason: "It is there, but not ready.", kubeconfig: good,
+			condition: "FALSE/Registering", message: "waiting for the composed", token: "canary-good", composed: unready,
+		}, registered, registered},
+		"Rotated": {registering, registered, {
+			reason: "A new credential is taken at once.", kubeconfig: rotated, ready: true,
+			condition: "TRUE/Registered", message: "with bearer token", token: "canary-rotated", composed: ready,
+		}},
+		"Retained": {
+			registering, registered,
+			retained("The kubeconfig is gone.", "", "no composed resource has a kubeconfig"),
+			retained("The kubeconfig is broken.", "canary: [", "cannot be decoded"),
+			retained("The kubeconfig has no credentials.", kubeconfigOf("https://api.example.org", ""), "has no credentials"),
+			{
+				reason: "A second kubeconfig is fatal only where there is no registration.", kubeconfig: good, second: true, ready: true,
+				condition: "TRUE/Retained", message: "name one of cluster, second", token: "canary-good", composed: ready,
+			},
+			registered,
+		},
+	}
+	for _, out := range []string{"Object", "Secret"} {
+		for name, steps := range cases {
+			t.Run(name+out, func(t *testing.T) {
+				var registration *structpb.Struct
+				for i, s := range steps {
+					isReady := s.ready
+					if out == "Secret" && registration != nil {
+						isReady = true
+					}
+					observed := map[string]observation{"cluster": {resource: aks, details: map[string]string{"kubeconfig": s.kubeconfig}}}
+					if s.second {
+						observed["second"] = observation{resource: aks, details: map[string]string{"kubeconfig": rotated}}
+					}
+					req := newRequest(t, legacyXR, "output: {type: "+out+"}", observed)
+					if registration != nil {
+						req.Observed.Resources["argocd-cluster"] = &fnv1.Resource{Resource: observe(t, registration, isReady)}
+					}
+					rsp := run(t, req)
+					registration = rsp.GetDesired().GetResources()["argocd-cluster"].GetResource()
+					got := summarize(t, rsp, "argocd-cluster")
+					token := ""
+					if got.Composed != nil {
+						manifest := got.Composed
+						if out == "Object" {
+							manifest = manifest["spec"].(map[string]any)["forProvider"].(map[string]any)["manifest"].(map[string]any)
+						}
+						token = strings.Split(manifest["data"].(map[string]any)["config"].(string), `"`)[3]
+					}
+					want := s
+					if isReady && s.composed == unready {
+						// A Secret is ready as soon as it is there.
+						want = registered
+					}
+					if diff := cmp.Diff(
+						[]string{"ArgoCDClusterRegistered=" + want.condition, want.token, want.composed},
+						[]string{got.Condition, token, got.Ready},
+					); diff != "" {
+						t.Errorf("step %d: %s\n-want, +got:\n%s", i, s.reason, diff)
+					}
+					if !strings.Contains(got.Message, want.message) {
+						t.Errorf("step %d: %s\nmessage: want %q in %q", i, s.reason, want.message, got.Message)
+					}
+				}
+			})
+		}
+	}
+}
+
+// observe returns a desired resource as it is observed once it was applied.
+func observe(t testing.TB, desired *structpb.Struct, ready bool) *structpb.Struct {
+	t.Helper()
+	o := desired.AsMap()
+	metadata, ok := o["metadata"].(map[string]any)
+	if !ok {
+		metadata = map[string]any{"name": "prod-x7k2p-0123456789ab"}
+		o["metadata"] = metadata
+	}
+	metadata["uid"] = "8c0f5f5a-0000-4000-8000-000000000000"
+	annotations, ok := metadata["annotations"].(map[string]any)
+	if !ok {
+		annotations = map[string]any{}
+		metadata["annotations"] = annotations
+	}
+	annotations["crossplane.io/composition-resource-name"] = "argocd-cluster"
+	if o["kind"] == "Object" {
+		status := "False"
+		if ready {
+			status = "True"
+		}
+		o["status"] = map[string]any{"conditions": []any{
+			map[string]any{"type": "Synced", "status": "True"},
+			map[string]any{"type": "Ready", "status": status},
+		}}
+	}
+	s, err := structpb.NewStruct(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

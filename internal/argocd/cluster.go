@@ -92,25 +92,16 @@ func encode(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 // clusters get one Secret.
 func SecretName(cluster string) string {
 	name := "cluster-" + cluster
-	dns := strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z', '0' <= r && r <= '9', r == '-', r == '.':
-			return r
-		case 'A' <= r && r <= 'Z':
-			return r + ('a' - 'A')
-		}
-		return '-'
-	}, name)
-	if dns == name && len(validation.IsDNS1123Subdomain(dns)) == 0 {
+	if len(validation.IsDNS1123Subdomain(name)) == 0 {
 		return name
 	}
-	for strings.Contains(dns, "..") || strings.Contains(dns, ".-") || strings.Contains(dns, "-.") {
-		dns = strings.NewReplacer("..", ".", ".-", ".", "-.", ".").Replace(dns)
-	}
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	})
 	sum := sha256.Sum256([]byte(cluster))
 	hash := "-" + hex.EncodeToString(sum[:5])
-	dns = dns[:min(len(dns), maxSecretName-len(hash))]
-	return strings.TrimRight(dns, "-.") + hash
+	dns := strings.Join(words, "-")
+	return strings.TrimRight(dns[:min(len(dns), maxSecretName-len(hash))], "-") + hash
 }
 
 // CheckName says what is wrong with a cluster's name; nothing if it is fine.

@@ -38,7 +38,7 @@ func translateExec(e *kubeconfig.Exec, cfg *ClusterConfig) error {
 	case "aws-iam-authenticator":
 		return translateIAMAuthenticator(e, cfg)
 	}
-	return kubeconfig.Unsupported("the kubeconfig's user runs " + pluginName(e.Name) + ", for which Argo CD has no equivalent")
+	return kubeconfig.Unsupported("the kubeconfig's user runs the plugin " + pluginName(e.Name) + ", for which Argo CD has no equivalent")
 }
 
 func translateAuthProvider(p *kubeconfig.AuthProvider, cfg *ClusterConfig) error {
@@ -61,9 +61,9 @@ var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 // pluginName returns a plugin's name as far as it is one.
 func pluginName(name string) string {
 	if plainName.MatchString(name) {
-		return "the plugin " + name
+		return name
 	}
-	return "a plugin of no plain name"
+	return "(of no plain name)"
 }
 
 // A flags is a plugin's command line: what to take, what to leave out, and what
