@@ -1,0 +1,126 @@
+# function-argocd-cluster. Needs Go and make, and no Docker. `make help` lists the
+# targets.
+
+GO    ?= go
+CACHE ?= $(CURDIR)/.cache
+DIST  ?= $(CURDIR)/dist
+BIN   := $(CACHE)/bin
+
+PROJECT   := function-argocd-cluster
+PLATFORMS := amd64 arm64
+XPKGS     := $(PLATFORMS:%=$(DIST)/$(PROJECT)-%.xpkg)
+EMPTY     :=
+COMMA     := ,
+EXAMPLES  := example/aks example/gke
+
+# The tools are Go modules, each pinned in a module below tools/ of its own where its
+# dependencies do not agree with the others'.
+CLI            := $(BIN)/crossplane
+ENGINE         := $(BIN)/crossplane-core
+AUTO_READY     := $(BIN)/function-auto-ready
+CONTROLLER_GEN := $(BIN)/controller-gen
+CRD_REF_DOCS   := $(BIN)/crd-ref-docs
+GOLANGCI_LINT  := $(BIN)/golangci-lint
+
+SOURCES := $(shell find . -name '*.go' -not -path './tools/*' -not -path './.cache/*' -not -name '*_test.go') go.mod go.sum
+
+export CGO_ENABLED ?= 0
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## Show this.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Build and test
+
+.PHONY: build
+build: $(BIN)/function ## Build the function for this machine.
+
+$(BIN)/function: $(SOURCES)
+	$(GO) build -trimpath -ldflags '-s -w' -o $@ .
+
+.PHONY: test
+test: ## Run all unit, example and golden tests, with the race detector.
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+.PHONY: bench
+bench: ## Measure the function beside one that does nothing.
+	$(GO) test -run '^$$' -bench . -benchmem -count 6 .
+
+.PHONY: fuzz
+fuzz: FUZZTIME ?= 1m
+fuzz: ## Fuzz what parses kubeconfigs, for FUZZTIME.
+	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME) ./internal/kubeconfig
+
+.PHONY: render
+render: $(BIN)/function $(CLI) $(ENGINE) $(AUTO_READY) ## Render the examples through Crossplane's own reconciler.
+	cd tools && $(GO) run ./render $(RENDER_FLAGS) -cli $(CLI) -engine $(ENGINE) \
+		-function $(PROJECT)=$(BIN)/function -function function-auto-ready=$(AUTO_READY) \
+		$(addprefix ../,$(EXAMPLES))
+
+##@ Code and documentation
+
+.PHONY: generate
+generate: ## Generate deep copies, the input's CRD and its reference in the README.
+	$(GO) generate ./...
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## Format the code.
+	$(GOLANGCI_LINT) fmt
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Check the code's format and run the linters.
+	$(GOLANGCI_LINT) fmt --diff
+	$(GO) vet ./...
+	$(GOLANGCI_LINT) run
+	cd tools && $(GO) vet ./... && $(GOLANGCI_LINT) run --config ../.golangci.yml
+
+##@ Package
+
+.PHONY: xpkg
+xpkg: $(XPKGS) $(CLI) ## Build the package for every platform, and test it as Crossplane would get it.
+	cd tools && CROSSPLANE_CLI=$(CLI) XPKGS=$(subst $(EMPTY) $(EMPTY),$(COMMA),$(XPKGS)) $(GO) test -count 1 -v ./xpkg
+
+.PHONY: push
+push: xpkg ## Push the package for all platforms as PACKAGE=registry/repository:tag.
+	$(CLI) xpkg push --package-files $(subst $(EMPTY) $(EMPTY),$(COMMA),$(XPKGS)) $(PACKAGE)
+
+.SECONDARY:
+$(DIST)/%/function: $(SOURCES)
+	GOOS=linux GOARCH=$* $(GO) build -trimpath -ldflags '-s -w' -o $@ .
+
+$(DIST)/%/image.tar: $(DIST)/%/function tools/image/main.go
+	cd tools && $(GO) run ./image -binary $< -arch $* -output $@
+
+$(DIST)/$(PROJECT)-%.xpkg: $(DIST)/%/image.tar $(wildcard package/*.yaml package/input/*.yaml) $(CLI)
+	$(CLI) xpkg build --package-root package --examples-root example/argocd --embed-runtime-image-tarball $< --package-file $@
+
+##@ Tools
+
+# tool builds $@ from the module in the folder $1, package $2, with flags $3, and says
+# how far it is.
+define tool
+@mkdir -p $(BIN)
+@echo "Building $(notdir $@) from its pinned module. The first time this takes $4."
+@cd $1 && $(GO) build -v -trimpath $3 -o $@ $2 2>&1 | \
+	awk '/^[[:alnum:]._~\/-]+$$/ { if (++n % 100 == 0) print "  " n " packages"; fflush(); next } { print }'
+endef
+
+$(CLI): tools/go.mod tools/go.sum
+	$(call tool,tools,github.com/crossplane/cli/v2/cmd/crossplane,,about two minutes)
+
+$(ENGINE): tools/core/go.mod tools/core/go.sum
+	$(call tool,tools/core,github.com/crossplane/crossplane/v2/cmd/crossplane,-ldflags '-X github.com/crossplane/crossplane/v2/internal/version.version=v2.4.0',about two minutes)
+
+$(AUTO_READY): tools/auto-ready/go.mod tools/auto-ready/go.sum
+	$(call tool,tools/auto-ready,github.com/crossplane/function-auto-ready,,a minute)
+
+$(GOLANGCI_LINT): tools/lint/go.mod tools/lint/go.sum
+	$(call tool,tools/lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,,two minutes)
+
+.PHONY: clean
+clean: ## Remove what was built, and the tools.
+	rm -rf $(CACHE) $(DIST)

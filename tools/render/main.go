@@ -1,0 +1,307 @@
+// Command render renders examples through Crossplane's own reconciler, without
+// Docker: `crossplane composition render` with a local crossplane binary, and with
+// the functions started on loopback. It prints what is composed for Argo CD, with
+// credentials masked, and fails where the rendering is not the one expected.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/yaml"
+)
+
+const (
+	conditionRegistered = "ArgoCDClusterRegistered"
+
+	// How long a function may take to listen, and a rendering to be done.
+	timeout = time.Minute
+)
+
+type options struct {
+	cli, engine string
+	functions   map[string]string
+	update      bool
+}
+
+func main() {
+	o := options{functions: map[string]string{}}
+	flag.StringVar(&o.cli, "cli", "", "the Crossplane CLI")
+	flag.StringVar(&o.engine, "engine", "", "Crossplane itself")
+	flag.Func("function", "NAME=BINARY of a function to run; may be repeated", func(s string) error {
+		name, binary, ok := strings.Cut(s, "=")
+		if !ok {
+			return errors.New("want NAME=BINARY")
+		}
+		o.functions[name] = binary
+		return nil
+	})
+	flag.BoolVar(&o.update, "update", false, "write expected.yaml instead of comparing with it")
+	flag.Parse()
+
+	if err := o.run(context.Background(), flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "render:", err)
+		os.Exit(1)
+	}
+}
+
+func (o *options) run(ctx context.Context, examples []string) error {
+	dir, err := os.MkdirTemp("", "render")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // It is a temporary directory.
+
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	targets := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(o.functions)) {
+		if targets[name], err = start(ctx, name, o.functions[name]); err != nil {
+			return err
+		}
+	}
+	functions := filepath.Join(dir, "functions.yaml")
+	if err := os.WriteFile(functions, developmentFunctions(targets), 0o600); err != nil {
+		return err
+	}
+	for _, e := range examples {
+		if err := o.render(ctx, e, dir, functions); err != nil {
+			return fmt.Errorf("%s: %w", e, err)
+		}
+	}
+	return nil
+}
+
+// start a function on a free port of the loopback interface, and return its address
+// once it listens.
+func start(ctx context.Context, name, binary string) (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // It is closed at once.
+	if err != nil {
+		return "", err
+	}
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		return "", err
+	}
+
+	output := &bytes.Buffer{}
+	cmd := exec.CommandContext(ctx, binary, "--insecure", "--address="+address) //nolint:gosec // The command line names it.
+	// The functions' SDK serves metrics on a fixed port where it knows this flag.
+	if help, _ := exec.CommandContext(ctx, binary, "--help").Output(); bytes.Contains(help, []byte("--metrics-address")) { //nolint:gosec // As above.
+		cmd.Args = append(cmd.Args, "--metrics-address=")
+	}
+	cmd.Stdout, cmd.Stderr = output, output
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); {
+		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil { //nolint:noctx // It has a time-out.
+			return address, c.Close()
+		}
+		select {
+		case err := <-exited:
+			return "", fmt.Errorf("%s ended: %w\n%s", name, err, output)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return "", fmt.Errorf("%s does not listen at %s", name, address)
+}
+
+// developmentFunctions returns the manifests of functions that run at the targets.
+func developmentFunctions(targets map[string]string) []byte {
+	b := &bytes.Buffer{}
+	for _, name := range slices.Sorted(maps.Keys(targets)) {
+		fmt.Fprintf(b, `---
+apiVersion: pkg.crossplane.io/v1
+kind: Function
+metadata:
+  name: %s
+  annotations:
+    render.crossplane.io/runtime: Development
+    render.crossplane.io/runtime-development-target: %s
+spec:
+  package: local
+`, name, targets[name])
+	}
+	return b.Bytes()
+}
+
+// render an example, print what it composes for Argo CD, and compare it with what is
+// expected.
+func (o *options) render(ctx context.Context, example, dir, functions string) error {
+	fmt.Printf("\n==> %s\n", example)
+	composition := filepath.Join(dir, "composition.yaml")
+	if err := o.reduce(filepath.Join(example, "composition.yaml"), composition); err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	stderr := &bytes.Buffer{}
+	cmd := exec.CommandContext(ctx, o.cli, "composition", "render", //nolint:gosec // The command line names it.
+		filepath.Join(example, "xr.yaml"), composition, functions,
+		"--xrd", filepath.Join(example, "definition.yaml"),
+		"--observed-resources", filepath.Join(example, "observed.yaml"),
+		"--required-resources", filepath.Join(example, "connection-secret.yaml"),
+		"--crossplane-binary", o.engine)
+	cmd.Stderr = stderr
+	got, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("crossplane composition render: %w\n%s", err, stderr)
+	}
+	if err := show(os.Stdout, got); err != nil {
+		return err
+	}
+
+	expected := filepath.Join(example, "expected.yaml")
+	if o.update {
+		return os.WriteFile(expected, got, 0o600)
+	}
+	want, err := os.ReadFile(expected) //nolint:gosec // The command line names it.
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(want, got) {
+		actual, err := os.CreateTemp("", "rendered-*.yaml")
+		if err != nil {
+			return err
+		}
+		defer actual.Close() //nolint:errcheck // It was written.
+		if _, err := actual.Write(got); err != nil {
+			return err
+		}
+		return fmt.Errorf("the rendering is not %s; see diff -u %s %s", expected, expected, actual.Name())
+	}
+	fmt.Printf("\nThis is the rendering in %s.\n", expected)
+	return nil
+}
+
+// reduce a Composition to the steps whose functions run here.
+func (o *options) reduce(from, to string) error {
+	b, err := os.ReadFile(from) //nolint:gosec // The command line names it.
+	if err != nil {
+		return err
+	}
+	var c map[string]any
+	if err := yaml.Unmarshal(b, &c); err != nil {
+		return err
+	}
+	spec, ok := c["spec"].(map[string]any)
+	if !ok {
+		return fmt.Errorf("%s has no spec", from)
+	}
+	pipeline, _ := spec["pipeline"].([]any)
+	var steps []any
+	for _, s := range pipeline {
+		step, _ := s.(map[string]any)
+		ref, _ := step["functionRef"].(map[string]any)
+		name, _ := ref["name"].(string)
+		if _, ok := o.functions[name]; ok {
+			fmt.Printf("step %v, by %s\n", step["step"], name)
+			steps = append(steps, s)
+			continue
+		}
+		fmt.Printf("step %v, by %s: left out, since that function cannot be built as a Go module;\n  what it composes is given as observed\n", step["step"], name)
+	}
+	spec["pipeline"] = steps
+	b, err = yaml.Marshal(c)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, b, 0o600)
+}
+
+// show what of a rendering is about Argo CD: the Objects that hold a cluster Secret,
+// with the Secret's data decoded and its credentials masked, and the XR's condition.
+func show(w io.Writer, rendering []byte) error {
+	shown := 0
+	for _, doc := range bytes.Split(rendering, []byte("\n---\n")) {
+		var o struct {
+			Kind string
+			Spec struct {
+				ForProvider struct {
+					Manifest struct {
+						Kind string
+						Data map[string]string
+					}
+				}
+			}
+			Status struct {
+				Conditions []struct{ Type, Status, Reason, Message string }
+			}
+		}
+		if err := yaml.Unmarshal(doc, &o); err != nil {
+			return err
+		}
+		for _, c := range o.Status.Conditions {
+			if c.Type == conditionRegistered || c.Type == "Ready" {
+				fmt.Fprintf(w, "%s %s=%s, %s: %s\n", o.Kind, c.Type, c.Status, c.Reason, c.Message)
+			}
+		}
+		if o.Kind != "Object" || o.Spec.ForProvider.Manifest.Kind != "Secret" {
+			continue
+		}
+		shown++
+		data := o.Spec.ForProvider.Manifest.Data
+		config, err := base64.StdEncoding.DecodeString(data["config"])
+		if err != nil {
+			return err
+		}
+		masked, err := mask(config)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "---\n%s---\n", bytes.ReplaceAll(bytes.TrimPrefix(doc, []byte("---\n")), []byte(data["config"]), []byte("(below)")))
+		for _, k := range []string{"name", "server"} {
+			v, err := base64.StdEncoding.DecodeString(data[k])
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(w, "%s: %s\n", k, v)
+		}
+		fmt.Fprintf(w, "config: %s\n", masked)
+	}
+	if shown == 0 {
+		return errors.New("no Object with a cluster Secret was composed")
+	}
+	return nil
+}
+
+// mask the credentials in a cluster Secret's config.
+func mask(config []byte) ([]byte, error) {
+	var c map[string]any
+	if err := json.Unmarshal(config, &c); err != nil {
+		return nil, errors.New("config is not JSON")
+	}
+	tls, _ := c["tlsClientConfig"].(map[string]any)
+	for _, m := range []map[string]any{c, tls} {
+		for k, v := range m {
+			s, ok := v.(string)
+			switch {
+			case !ok:
+			case k == "caData":
+				m[k] = s[:min(len(s), 32)] + "…"
+			case k == "certData", k == "keyData", k == "bearerToken", k == "password":
+				m[k] = "(masked)"
+			}
+		}
+	}
+	return json.MarshalIndent(c, "", "  ")
+}
