@@ -17,6 +17,7 @@ EXAMPLES  := example/aks example/gke
 # dependencies do not agree with the others'.
 CLI            := $(BIN)/crossplane
 ENGINE         := $(BIN)/crossplane-core
+PATCH          := $(BIN)/function-patch-and-transform
 AUTO_READY     := $(BIN)/function-auto-ready
 CONTROLLER_GEN := $(BIN)/controller-gen
 CRD_REF_DOCS   := $(BIN)/crd-ref-docs
@@ -56,9 +57,10 @@ fuzz: ## Fuzz what parses kubeconfigs, for FUZZTIME.
 	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME) ./internal/kubeconfig
 
 .PHONY: render
-render: $(BIN)/function $(CLI) $(ENGINE) $(AUTO_READY) ## Render the examples through Crossplane's own reconciler.
+render: $(BIN)/function $(CLI) $(ENGINE) $(PATCH) $(AUTO_READY) ## Render the examples through Crossplane's own reconciler.
 	cd tools && $(GO) run ./render $(RENDER_FLAGS) -cli $(CLI) -engine $(ENGINE) \
-		-function $(PROJECT)=$(BIN)/function -function function-auto-ready=$(AUTO_READY) \
+		-function $(PROJECT)=$(BIN)/function \
+		-function function-patch-and-transform=$(PATCH) -function function-auto-ready=$(AUTO_READY) \
 		$(addprefix ../,$(EXAMPLES))
 
 ##@ Code and documentation
@@ -114,6 +116,9 @@ $(CLI): tools/go.mod tools/go.sum
 
 $(ENGINE): tools/core/go.mod tools/core/go.sum
 	$(call tool,tools/core,github.com/crossplane/crossplane/v2/cmd/crossplane,-ldflags '-X github.com/crossplane/crossplane/v2/internal/version.version=v2.4.0',about two minutes)
+
+$(PATCH): tools/patch-and-transform/go.mod tools/patch-and-transform/go.sum
+	$(call tool,tools/patch-and-transform,github.com/crossplane-contrib/function-patch-and-transform,,a minute)
 
 $(AUTO_READY): tools/auto-ready/go.mod tools/auto-ready/go.sum
 	$(call tool,tools/auto-ready,github.com/crossplane/function-auto-ready,,a minute)

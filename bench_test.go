@@ -95,7 +95,7 @@ func serve(b *testing.B, fn fnv1.FunctionRunnerServiceServer) fnv1.FunctionRunne
 	}
 	s := grpc.NewServer()
 	fnv1.RegisterFunctionRunnerServiceServer(s, fn)
-	go s.Serve(l) //nolint:errcheck // It returns when it is stopped.
+	go s.Serve(l)
 	b.Cleanup(s.Stop)
 	c, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {

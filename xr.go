@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -133,43 +135,50 @@ func (xr *composite) literalOr(name string, literal, path *string, check func(st
 // metadata returns the static labels or annotations with those from the XR added.
 func (xr *composite) metadata(static map[string]string, from []v1beta1.MetadataSource, check func(key, value string) []string) (map[string]string, error) {
 	out := make(map[string]string, len(static)+len(from))
-	for k, v := range static {
-		out[k] = v
-	}
+	maps.Copy(out, static)
 	for i := range from {
-		s := &from[i]
-		v, ok := xr.field(s.FieldPath)
-		if !ok {
-			if s.GetPolicy() == v1beta1.FromFieldPathOptional {
-				continue
-			}
-			return nil, waitingForField(s.FieldPath)
+		entries, err := xr.entries(&from[i])
+		if err != nil {
+			return nil, err
 		}
-		entries, isMap := v.(map[string]any)
-		switch {
-		case s.Key != "" && isMap:
-			return nil, invalidField(s.FieldPath, "holds a map, whose entries are only taken without a key")
-		case s.Key != "":
-			entries = map[string]any{s.Key: v}
-		case !isMap:
-			return nil, invalidField(s.FieldPath, "must be a map to be taken without a key")
-		}
-		for _, k := range sortedKeys(entries) {
-			key := k
-			if s.Key == "" {
-				key = s.KeyPrefix + k
-			}
-			value, ok := scalar(entries[k])
+		// In order, so that of several problems it is always the same that is told.
+		for _, key := range slices.Sorted(maps.Keys(entries)) {
+			value, ok := scalar(entries[key])
 			if !ok {
-				return nil, invalidField(s.FieldPath, "must hold strings, numbers or booleans")
+				return nil, invalidField(from[i].FieldPath, "must hold strings, numbers or booleans")
 			}
 			if problems := check(key, value); len(problems) > 0 {
-				return nil, invalidField(s.FieldPath, fmt.Sprintf("cannot be %q: %s", key, strings.Join(problems, "; ")))
+				return nil, invalidField(from[i].FieldPath, fmt.Sprintf("cannot be %q: %s", key, strings.Join(problems, "; ")))
 			}
 			out[key] = value
 		}
 	}
 	return out, nil
+}
+
+// entries returns the labels or annotations that one field of the XR holds.
+func (xr *composite) entries(s *v1beta1.MetadataSource) (map[string]any, error) {
+	v, ok := xr.field(s.FieldPath)
+	if !ok {
+		if s.GetPolicy() == v1beta1.FromFieldPathOptional {
+			return nil, nil
+		}
+		return nil, waitingForField(s.FieldPath)
+	}
+	fields, isMap := v.(map[string]any)
+	switch {
+	case s.Key != "" && isMap:
+		return nil, invalidField(s.FieldPath, "holds a map, whose entries are only taken without a key")
+	case s.Key != "":
+		return map[string]any{s.Key: v}, nil
+	case !isMap:
+		return nil, invalidField(s.FieldPath, "must be a map to be taken without a key")
+	}
+	entries := make(map[string]any, len(fields))
+	for k, v := range fields {
+		entries[s.KeyPrefix+k] = v
+	}
+	return entries, nil
 }
 
 // scalar returns a string, number or boolean as a string.

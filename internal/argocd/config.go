@@ -18,7 +18,7 @@ type ClusterConfig struct {
 	AWSAuthConfig      *AWSAuthConfig      `json:"awsAuthConfig,omitempty"`
 	ExecProviderConfig *ExecProviderConfig `json:"execProviderConfig,omitempty"`
 	DisableCompression bool                `json:"disableCompression,omitempty"`
-	ProxyURL           string              `json:"proxyUrl,omitempty"` //nolint:tagliatelle // Argo CD's name.
+	ProxyURL           string              `json:"proxyUrl,omitempty"`
 }
 
 // TLSClientConfig says how to verify the server and how to prove who the client is.

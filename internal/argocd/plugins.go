@@ -70,6 +70,7 @@ func pluginName(name string) string {
 // makes it refused. A flag that is in none of them makes it refused too.
 type flags struct {
 	*pflag.FlagSet
+
 	callers []string
 }
 
@@ -174,8 +175,8 @@ var (
 	azureEnvironment = regexp.MustCompile(`^(?i:|AzureCloud|AzurePublicCloud|AzureChinaCloud|AzureGermanCloud|AzureUSGovernment|AzureUSGovernmentCloud)$`)
 
 	// An application or tenant is named by a UUID, a tenant also by its domain.
-	azureServerID = regexp.MustCompile(`^(|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$`)
-	azureTenantID = regexp.MustCompile(`^([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|)$`)
+	azureServerID = regexp.MustCompile(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})?$`)
+	azureTenantID = regexp.MustCompile(`^([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*)?$`)
 )
 
 func azureExec(t azureTarget, cfg *ClusterConfig) error {
@@ -232,7 +233,7 @@ func translateIAMAuthenticator(e *kubeconfig.Exec, cfg *ClusterConfig) error {
 var (
 	// https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html
 	eksClusterName = regexp.MustCompile(`^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$`)
-	awsRegion      = regexp.MustCompile(`^([a-z]{2,}(-[a-z]+)+-[0-9]+|)$`)
+	awsRegion      = regexp.MustCompile(`^([a-z]{2,}(-[a-z]+)+-\d+)?$`)
 )
 
 func eksAuth(e *kubeconfig.Exec, cluster, region string, cfg *ClusterConfig) error {

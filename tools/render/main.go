@@ -79,7 +79,7 @@ func (o *options) run(ctx context.Context, examples []string) error {
 		return err
 	}
 	for _, e := range examples {
-		if err := o.render(ctx, e, dir, functions); err != nil {
+		if err := o.render(ctx, e, functions); err != nil {
 			return fmt.Errorf("%s: %w", e, err)
 		}
 	}
@@ -145,18 +145,13 @@ spec:
 
 // render an example, print what it composes for Argo CD, and compare it with what is
 // expected.
-func (o *options) render(ctx context.Context, example, dir, functions string) error {
+func (o *options) render(ctx context.Context, example, functions string) error {
 	fmt.Printf("\n==> %s\n", example)
-	composition := filepath.Join(dir, "composition.yaml")
-	if err := o.reduce(filepath.Join(example, "composition.yaml"), composition); err != nil {
-		return err
-	}
-
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	stderr := &bytes.Buffer{}
 	cmd := exec.CommandContext(ctx, o.cli, "composition", "render", //nolint:gosec // The command line names it.
-		filepath.Join(example, "xr.yaml"), composition, functions,
+		filepath.Join(example, "xr.yaml"), filepath.Join(example, "composition.yaml"), functions,
 		"--xrd", filepath.Join(example, "definition.yaml"),
 		"--observed-resources", filepath.Join(example, "observed.yaml"),
 		"--required-resources", filepath.Join(example, "connection-secret.yaml"),
@@ -191,41 +186,6 @@ func (o *options) render(ctx context.Context, example, dir, functions string) er
 	}
 	fmt.Printf("\nThis is the rendering in %s.\n", expected)
 	return nil
-}
-
-// reduce a Composition to the steps whose functions run here.
-func (o *options) reduce(from, to string) error {
-	b, err := os.ReadFile(from) //nolint:gosec // The command line names it.
-	if err != nil {
-		return err
-	}
-	var c map[string]any
-	if err := yaml.Unmarshal(b, &c); err != nil {
-		return err
-	}
-	spec, ok := c["spec"].(map[string]any)
-	if !ok {
-		return fmt.Errorf("%s has no spec", from)
-	}
-	pipeline, _ := spec["pipeline"].([]any)
-	var steps []any
-	for _, s := range pipeline {
-		step, _ := s.(map[string]any)
-		ref, _ := step["functionRef"].(map[string]any)
-		name, _ := ref["name"].(string)
-		if _, ok := o.functions[name]; ok {
-			fmt.Printf("step %v, by %s\n", step["step"], name)
-			steps = append(steps, s)
-			continue
-		}
-		fmt.Printf("step %v, by %s: left out, since that function cannot be built as a Go module;\n  what it composes is given as observed\n", step["step"], name)
-	}
-	spec["pipeline"] = steps
-	b, err = yaml.Marshal(c)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, b, 0o600)
 }
 
 // show what of a rendering is about Argo CD: the Objects that hold a cluster Secret,

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"text/template"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/yaml"
+
+	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
+)
+
+// documents returns the objects in a YAML file, by kind.
+func documents(t *testing.T, path ...string) map[string]map[string]any {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]map[string]any{}
+	for _, doc := range bytes.Split(append([]byte("\n"), b...), []byte("\n---\n")) {
+		var o map[string]any
+		if err := yaml.Unmarshal(doc, &o); err != nil {
+			t.Fatal(err)
+		}
+		if kind, ok := o["kind"].(string); ok {
+			out[kind] = o
+		}
+	}
+	return out
+}
+
+func toYAML(t *testing.T, v any) string {
+	t.Helper()
+	b, err := yaml.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// exampleRequest returns the request with which Crossplane calls this function for an
+// example: that of the Composition's step for it, with the connection Secret's data as
+// connection details of the resource that refers to it.
+func exampleRequest(t *testing.T, dir string) *fnv1.RunFunctionRequest {
+	t.Helper()
+	req := &fnv1.RunFunctionRequest{Observed: &fnv1.State{Resources: map[string]*fnv1.Resource{}}}
+
+	composition := documents(t, dir, "composition.yaml")["Composition"]
+	found := false
+	for _, s := range composition["spec"].(map[string]any)["pipeline"].([]any) {
+		step := s.(map[string]any)
+		if step["functionRef"].(map[string]any)["name"] != "function-argocd-cluster" {
+			continue
+		}
+		found = true
+		if input, ok := step["input"]; ok {
+			req.Input = mustStruct(t, toYAML(t, input))
+		}
+	}
+	if !found {
+		t.Fatalf("%s has no step for this function", dir)
+	}
+	for _, xr := range documents(t, dir, "xr.yaml") {
+		req.Observed.Composite = &fnv1.Resource{Resource: mustStruct(t, toYAML(t, xr))}
+	}
+
+	secret := documents(t, dir, "connection-secret.yaml")["Secret"]
+	details := connection(t, filepath.Join("..", "..", dir, "connection-secret.yaml"))
+	refers := false
+	for _, o := range documents(t, dir, "observed.yaml") {
+		metadata := o["metadata"].(map[string]any)
+		name := metadata["annotations"].(map[string]any)["crossplane.io/composition-resource-name"].(string)
+		r := &fnv1.Resource{Resource: mustStruct(t, toYAML(t, o))}
+		if ref, ok := o["spec"].(map[string]any)["writeConnectionSecretToRef"].(map[string]any); ok {
+			if ref["name"] != secret["metadata"].(map[string]any)["name"] {
+				t.Fatalf("%s: %s refers to another connection Secret", dir, name)
+			}
+			refers = true
+			r.ConnectionDetails = map[string][]byte{}
+			for k, v := range details {
+				r.ConnectionDetails[k] = []byte(v)
+			}
+		}
+		req.Observed.Resources[name] = r
+	}
+	if !refers {
+		t.Fatalf("%s: nothing refers to the connection Secret", dir)
+	}
+	return req
+}
+
+// exampleManifest returns the cluster Secret's manifest in an example's expected
+// rendering, which `make render` compares with what Crossplane renders.
+func exampleManifest(t *testing.T, dir string) (object, manifest map[string]any) {
+	t.Helper()
+	object = documents(t, dir, "expected.yaml")["Object"]
+	if object == nil {
+		t.Fatalf("%s has no Object", dir)
+	}
+	return object, object["spec"].(map[string]any)["forProvider"].(map[string]any)["manifest"].(map[string]any)
+}
+
+// TestExamples checks that what the function composes for each example is what is
+// expected of the whole rendering, and that its config is the golden one.
+func TestExamples(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		golden string
+		xr     string
+	}{
+		"aks": {
+			reason: "A legacy XR with a claim, and AKS with a local account.",
+			golden: "argocd-config-aks-local.json",
+			xr:     "XAKSCluster",
+		},
+		"gke": {
+			reason: "A namespaced XR, and GKE without credentials.",
+			golden: "argocd-config-gke-exec.json",
+			xr:     "GKECluster",
+		},
+	}
+	dirs, err := filepath.Glob(filepath.Join("example", "*", "composition.yaml"))
+	if err != nil || len(dirs) != len(cases) {
+		t.Errorf("want %d examples, got %v, %v", len(cases), dirs, err)
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join("example", name)
+			rsp := run(t, exampleRequest(t, dir))
+			object, _ := exampleManifest(t, dir)
+
+			got := rsp.GetDesired().GetResources()["argocd-cluster"].GetResource().AsMap()
+			want := map[string]any{"apiVersion": object["apiVersion"], "kind": object["kind"], "spec": object["spec"]}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s\nObject: -expected.yaml, +function:\n%s", tc.reason, diff)
+			}
+			if diff := cmp.Diff(strings.TrimSpace(sample(t, tc.golden)), secretData(t, rsp)["config"]); diff != "" {
+				t.Errorf("%s\nconfig: -golden, +function:\n%s", tc.reason, diff)
+			}
+
+			xr := documents(t, dir, "expected.yaml")[tc.xr]
+			for _, c := range xr["status"].(map[string]any)["conditions"].([]any) {
+				condition := c.(map[string]any)
+				if condition["type"] != conditionRegistered {
+					continue
+				}
+				if diff := cmp.Diff(condition["message"], rsp.GetConditions()[0].GetMessage()); diff != "" {
+					t.Errorf("%s\nmessage: -expected.yaml, +function:\n%s", tc.reason, diff)
+				}
+				return
+			}
+			t.Errorf("%s\nno condition %s in expected.yaml", tc.reason, conditionRegistered)
+		})
+	}
+}
+
+// TestApplicationSet checks that the example ApplicationSet selects every cluster of the
+// examples and not the hub, and that its template renders with what the cluster
+// generator gives.
+func TestApplicationSet(t *testing.T) {
+	spec := documents(t, "example", "argocd", "applicationset.yaml")["ApplicationSet"]["spec"].(map[string]any)
+	var generators []struct {
+		Clusters struct{ Selector metav1.LabelSelector }
+	}
+	if err := yaml.Unmarshal([]byte(toYAML(t, spec["generators"])), &generators); err != nil {
+		t.Fatal(err)
+	}
+	selector, err := metav1.LabelSelectorAsSelector(&generators[0].Clusters.Selector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if selector.Matches(labels.Set{}) {
+		t.Error("the selector takes the hub, which has no Secret")
+	}
+	tmpl, err := template.New("").Option("missingkey=error").Parse(toYAML(t, spec["template"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	type application struct{ name, server string }
+
+	cases := map[string]struct {
+		reason string
+		want   application
+	}{
+		"aks": {
+			reason: "A cluster-scoped XR's name is the cluster's.",
+			want:   application{name: "guestbook-prod-x7k2p", server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443"},
+		},
+		"gke": {
+			reason: "A namespaced XR's has its namespace.",
+			want:   application{name: "guestbook-team-a.prod", server: "https://34.10.20.30"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, manifest := exampleManifest(t, filepath.Join("example", name))
+			set := labels.Set{}
+			for k, v := range manifest["metadata"].(map[string]any)["labels"].(map[string]any) {
+				set[k] = v.(string)
+			}
+			if !selector.Matches(set) {
+				t.Errorf("%s\nthe selector does not take %v", tc.reason, set)
+			}
+			wrapped := map[string]any{"data": manifest["data"]}
+			decodeData(t, wrapped)
+			data := wrapped["data"].(map[string]any)
+			out := &strings.Builder{}
+			// The parameters of Argo CD's cluster generator that the template uses. These
+			// names need no normalizing.
+			if err := tmpl.Execute(out, map[string]any{"nameNormalized": data["name"], "server": data["server"]}); err != nil {
+				t.Fatal(err)
+			}
+			var rendered struct {
+				Metadata struct{ Name string }
+				Spec     struct{ Destination struct{ Server string } }
+			}
+			if err := yaml.Unmarshal([]byte(out.String()), &rendered); err != nil {
+				t.Fatal(err)
+			}
+			got := application{name: rendered.Metadata.Name, server: rendered.Spec.Destination.Server}
+			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(application{})); diff != "" {
+				t.Errorf("%s\nApplication: -want, +got:\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
