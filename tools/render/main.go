@@ -12,7 +12,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"maps"
 	"net"
 	"os"
@@ -101,7 +100,7 @@ func start(ctx context.Context, name, binary string) (string, error) {
 	output := &bytes.Buffer{}
 	cmd := exec.CommandContext(ctx, binary, "--insecure", "--address="+address) //nolint:gosec // The command line names it.
 	// The functions' SDK serves metrics on a fixed port where it knows this flag.
-	if help, _ := exec.CommandContext(ctx, binary, "--help").Output(); bytes.Contains(help, []byte("--metrics-address")) { //nolint:gosec // As above.
+	if help, _ := exec.CommandContext(ctx, binary, "--help").Output(); bytes.Contains(help, []byte("--metrics-address")) {
 		cmd.Args = append(cmd.Args, "--metrics-address=")
 	}
 	cmd.Stdout, cmd.Stderr = output, output
@@ -161,9 +160,11 @@ func (o *options) render(ctx context.Context, example, functions string) error {
 	if err != nil {
 		return fmt.Errorf("crossplane composition render: %w\n%s", err, stderr)
 	}
-	if err := show(os.Stdout, got); err != nil {
+	description, err := describe(got)
+	if err != nil {
 		return err
 	}
+	fmt.Print(description)
 
 	expected := filepath.Join(example, "expected.yaml")
 	if o.update {
@@ -188,60 +189,54 @@ func (o *options) render(ctx context.Context, example, functions string) error {
 	return nil
 }
 
-// show what of a rendering is about Argo CD: the Objects that hold a cluster Secret,
-// with the Secret's data decoded and its credentials masked, and the XR's condition.
-func show(w io.Writer, rendering []byte) error {
-	shown := 0
-	for _, doc := range bytes.Split(rendering, []byte("\n---\n")) {
-		var o struct {
-			Kind string
-			Spec struct {
-				ForProvider struct {
-					Manifest struct {
-						Kind string
-						Data map[string]string
-					}
-				}
-			}
-			Status struct {
-				Conditions []struct{ Type, Status, Reason, Message string }
+// A rendered object is what is shown of one.
+type rendered struct {
+	Kind string
+	Spec struct {
+		ForProvider struct {
+			Manifest struct {
+				Kind string
+				Data map[string][]byte
 			}
 		}
-		if err := yaml.Unmarshal(doc, &o); err != nil {
-			return err
+	}
+	Status struct {
+		Conditions []struct{ Type, Status, Reason, Message string }
+	}
+}
+
+// describe what of a rendering is about Argo CD: the XR's condition, and the Objects
+// that hold a cluster Secret, with the Secret's data decoded and its credentials masked.
+func describe(rendering []byte) (string, error) {
+	out := &bytes.Buffer{}
+	found := false
+	for doc := range bytes.SplitSeq(bytes.TrimPrefix(rendering, []byte("---\n")), []byte("\n---\n")) {
+		o := &rendered{}
+		if err := yaml.Unmarshal(doc, o); err != nil {
+			return "", err
 		}
 		for _, c := range o.Status.Conditions {
 			if c.Type == conditionRegistered || c.Type == "Ready" {
-				fmt.Fprintf(w, "%s %s=%s, %s: %s\n", o.Kind, c.Type, c.Status, c.Reason, c.Message)
+				fmt.Fprintf(out, "%s %s=%s, %s: %s\n", o.Kind, c.Type, c.Status, c.Reason, c.Message)
 			}
 		}
 		if o.Kind != "Object" || o.Spec.ForProvider.Manifest.Kind != "Secret" {
 			continue
 		}
-		shown++
+		found = true
 		data := o.Spec.ForProvider.Manifest.Data
-		config, err := base64.StdEncoding.DecodeString(data["config"])
+		config, err := mask(data["config"])
 		if err != nil {
-			return err
+			return "", err
 		}
-		masked, err := mask(config)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(w, "---\n%s---\n", bytes.ReplaceAll(bytes.TrimPrefix(doc, []byte("---\n")), []byte(data["config"]), []byte("(below)")))
-		for _, k := range []string{"name", "server"} {
-			v, err := base64.StdEncoding.DecodeString(data[k])
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(w, "%s: %s\n", k, v)
-		}
-		fmt.Fprintf(w, "config: %s\n", masked)
+		encoded := base64.StdEncoding.EncodeToString(data["config"])
+		fmt.Fprintf(out, "---\n%s\n---\n", bytes.ReplaceAll(doc, []byte(encoded), []byte("(below)")))
+		fmt.Fprintf(out, "name: %s\nserver: %s\nconfig: %s\n", data["name"], data["server"], config)
 	}
-	if shown == 0 {
-		return errors.New("no Object with a cluster Secret was composed")
+	if !found {
+		return "", errors.New("no Object with a cluster Secret was composed")
 	}
-	return nil
+	return out.String(), nil
 }
 
 // mask the credentials in a cluster Secret's config.

@@ -25,11 +25,11 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-func env(t *testing.T, name string) string {
+func env(t *testing.T, key string) string {
 	t.Helper()
-	v := os.Getenv(name)
+	v := os.Getenv(key)
 	if v == "" {
-		t.Skipf("%s is not set; run make xpkg", name)
+		t.Skipf("%s is not set; run make xpkg", key)
 	}
 	return v
 }
@@ -154,7 +154,7 @@ func testRuntime(t *testing.T, img v1.Image, arch string) {
 		return
 	}
 	path := filepath.Join(t.TempDir(), "function")
-	if err := os.WriteFile(path, binary, 0o700); err != nil { //nolint:gosec // It is to be run.
+	if err := os.WriteFile(path, binary, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	out, err := exec.CommandContext(t.Context(), path, "--help").CombinedOutput()
@@ -166,7 +166,7 @@ func testRuntime(t *testing.T, img v1.Image, arch string) {
 // extract a file from a tarball.
 func extract(t *testing.T, r io.ReadCloser, file string) []byte {
 	t.Helper()
-	defer r.Close() //nolint:errcheck // It was read.
+	defer r.Close()
 	tr := tar.NewReader(r)
 	for {
 		h, err := tr.Next()
