@@ -146,12 +146,34 @@ func load(data []byte) (*api.Config, error) {
 		}
 		data = raw
 	}
+	if hasIndicator(data, '&') && hasIndicator(data, '*') {
+		return nil, Invalid("the kubeconfig has YAML anchors and aliases, which no tool writes; it must be written without")
+	}
 	cfg := api.NewConfig()
 	if _, _, err := latest.Codec.Decode(data, &schema.GroupVersionKind{Version: latest.Version, Kind: "Config"}, cfg); err != nil {
 		return nil, Invalid("the kubeconfig cannot be decoded: it is no YAML or JSON of kind Config and version v1, or names one of its clusters, users or contexts twice")
 	}
 	return cfg, nil
 }
+
+// hasIndicator reports whether data may have an anchor (&) or an alias (*) of YAML: the
+// indicator with a name after it, where no word goes on. With both, a few KiB of YAML
+// become GiB of JSON, which the decoder does not limit where they are long scalars.
+func hasIndicator(data []byte, indicator byte) bool {
+	for i, c := range data {
+		if c == indicator && i+1 < len(data) && isName(data[i+1]) && (i == 0 || !isWord(data[i-1])) {
+			return true
+		}
+	}
+	return false
+}
+
+func isName(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-'
+}
+
+// isWord reports whether an indicator after a byte is a part of a word or of a URL.
+func isWord(c byte) bool { return isName(c) || bytes.IndexByte([]byte(`/=.~%+"'`), c) >= 0 }
 
 // selected returns the cluster and the user of the context with the given name,
 // else of the current context, else of the only one. A cluster and a user that no

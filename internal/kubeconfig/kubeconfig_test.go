@@ -82,6 +82,24 @@ users: [{name: u, user: {exec: {command: 'C:\Program Files\kubelogin.exe', args:
 			o:      Options{Now: time.Date(2029, time.January, 1, 0, 0, 0, 0, time.UTC)},
 			want:   want{err: Invalid("the kubeconfig's client certificate expired on 2028-11-19")},
 		},
+		"AliasBomb": {
+			reason: "An alias of a long scalar is no more than a few bytes, of which the decoder makes gigabytes.",
+			data:   "x: &a " + strings.Repeat("y", 200<<10) + "\nl: [" + strings.Repeat("*a,", 90000) + "]",
+			want:   want{err: Invalid("the kubeconfig has YAML anchors and aliases, which no tool writes; it must be written without")},
+		},
+		"NoAliases": {
+			reason: "A token may have the characters of both, and a text may have either.",
+			data: `
+clusters: [{name: a, cluster: {server: "https://192.0.2.1"}}]
+contexts: [{name: c, context: {cluster: a, user: u}}]
+users: [{name: u, user: {token: "x&y*z", exec: {command: x, installHint: "this *is* needed"}}}]`,
+			want: want{conn: &Connection{Server: "https://192.0.2.1", Credential: Credential{BearerToken: "x&y*z"}}},
+		},
+		"DeepNesting": {
+			reason: "The decoder bounds its depth.",
+			data:   "a: " + strings.Repeat("[", 400<<10),
+			want:   want{err: Invalid("the kubeconfig cannot be decoded: it is no YAML or JSON of kind Config and version v1, or names one of its clusters, users or contexts twice")},
+		},
 		"Empty": {
 			reason: "Nothing is no kubeconfig.",
 			want:   want{err: Invalid("the kubeconfig has no context")},
@@ -149,4 +167,33 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("Parse(...): server %q: %v", conn.Server, err)
 		}
 	})
+}
+
+// TestParseOpensNoFile has a kubeconfig name files that exist, by every field that can.
+func TestParseOpensNoFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("canary"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const kubeconfig = `
+clusters: [{name: a, cluster: {server: "https://192.0.2.1"CLUSTER}}]
+contexts: [{name: c, context: {cluster: a, user: u}}]
+users: [{name: u, user: {token: fake-token USER}}]`
+
+	for field, placeholder := range map[string]string{
+		"certificate-authority": "CLUSTER",
+		"client-certificate":    "USER",
+		"client-key":            "USER",
+		"tokenFile":             "USER",
+	} {
+		data := strings.Replace(kubeconfig, placeholder, ", "+field+": "+file, 1)
+		data = strings.NewReplacer("CLUSTER", "", "USER", "").Replace(data)
+		conn, err := Parse([]byte(data), Options{Now: now()})
+		if err == nil || strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), file) {
+			t.Errorf("%s: Parse(...): %v, %v", field, conn, err)
+		}
+		if e := (*Error)(nil); !errors.As(err, &e) || !strings.Contains(e.Message, "file") {
+			t.Errorf("%s: Parse(...): %v", field, err)
+		}
+	}
 }
