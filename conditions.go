@@ -40,12 +40,12 @@ func waitingForKubeconfig(message string) error {
 	return &problem{reason: reasonWaitingForKubeconfig, message: message}
 }
 
-func waitingForField(path string) error {
-	return &problem{reason: reasonWaitingForField, message: fmt.Sprintf("the XR does not have the field %s yet", path)}
+func waitingForField(f field) error {
+	return &problem{reason: reasonWaitingForField, message: f.String() + " is not there yet"}
 }
 
-func invalidField(path, message string) error {
-	return &problem{reason: reasonInvalidField, message: fmt.Sprintf("the XR's field %s %s", path, message)}
+func invalidField(f field, message string) error {
+	return &problem{reason: reasonInvalidField, message: f.String() + " " + message}
 }
 
 // reportRegistered says that the cluster is registered, or will be once the composed

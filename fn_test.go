@@ -48,6 +48,7 @@ spec:
     gold: true
     label: "no label value"
     nothing: null
+    kubeconfigSecret: capi-demo-kubeconfig
     addons: {cert-manager: "true", ingress: nginx}
     badAddons: {"not a key": "x"}
     nested: {deep: {er: x}}
@@ -61,8 +62,15 @@ kind: GKECluster
 metadata: {name: prod, namespace: team-a}
 spec: {}
 `
-	aks    = "{apiVersion: containerservice.azure.upbound.io/v1beta2, kind: KubernetesCluster, spec: {writeConnectionSecretToRef: {name: x, namespace: y}}}"
-	gke    = "{apiVersion: container.gcp.m.upbound.io/v1beta1, kind: Cluster, spec: {writeConnectionSecretToRef: {name: x}}}"
+	environment = `
+apiextensions.crossplane.io/environment:
+  cluster: {name: west, endpoint: "https://west.example.org"}
+  project: payments
+  addons: {domain: example.org, replicas: 2}
+  aws: {role: "arn:aws:iam::123456789012:role/argocd-demo"}
+`
+	aks    = "{apiVersion: containerservice.azure.upbound.io/v1beta2, kind: KubernetesCluster, spec: {writeConnectionSecretToRef: {name: conn, namespace: ns}}}"
+	gke    = "{apiVersion: container.gcp.m.upbound.io/v1beta1, kind: Cluster, spec: {writeConnectionSecretToRef: {name: conn}}}"
 	bucket = "{apiVersion: storage.gcp.m.upbound.io/v1beta1, kind: Bucket}"
 )
 
@@ -254,6 +262,11 @@ type summary struct {
 	// XRReady is set where the function says whether the XR is ready.
 	XRReady string `json:"xrReady,omitempty"`
 
+	// Requires is the Secret that Crossplane is to read, and TTL for how long the
+	// response holds where that is not a minute.
+	Requires string `json:"requires,omitempty"`
+	TTL      string `json:"ttl,omitempty"`
+
 	// Composed is the composed resource, with the Secret's data decoded.
 	Composed map[string]any `json:"composed,omitempty"`
 	Ready    string         `json:"ready,omitempty"`
@@ -277,6 +290,12 @@ func summarize(t testing.TB, rsp *fnv1.RunFunctionResponse, resourceName string)
 	}
 	if r := rsp.GetDesired().GetComposite().GetReady(); r != fnv1.Ready_READY_UNSPECIFIED {
 		s.XRReady = r.String()
+	}
+	for name, r := range rsp.GetRequirements().GetResources() {
+		s.Requires = fmt.Sprintf("%s: %s %s %s/%s", name, r.GetApiVersion(), r.GetKind(), r.GetNamespace(), r.GetMatchName())
+	}
+	if ttl := rsp.GetMeta().GetTtl().AsDuration(); ttl != time.Minute {
+		s.TTL = ttl.String()
 	}
 	if r, ok := rsp.GetDesired().GetResources()[resourceName]; ok {
 		s.Composed = r.GetResource().AsMap()
@@ -533,7 +552,7 @@ func TestNotRegistered(t *testing.T) {
 			reason:   "Where a key is named, no other is looked for.",
 			input:    "kubeconfigFrom: {resourceName: cluster, key: attribute.kube_admin_config_raw}",
 			observed: good,
-			want:     want{reasonWaitingForKubeconfig, `no kubeconfig yet under the key "attribute.kube_admin_config_raw"`},
+			want:     want{reasonWaitingForKubeconfig, `has no kubeconfig yet under the key "attribute.kube_admin_config_raw"`},
 		},
 		"GenericKeyOfAnotherThing": {
 			reason:   "Under a generic key only a kubeconfig counts.",
@@ -544,25 +563,25 @@ func TestNotRegistered(t *testing.T) {
 			reason: "Modern XRs have no connection details.",
 			xr:     namespacedXR,
 			input:  "kubeconfigFrom: {type: CompositeResource}",
-			want:   want{reasonWaitingForKubeconfig, "the XR has no connection details yet; only legacy XRs have"},
+			want:   want{reasonWaitingForKubeconfig, "the XR has no connection details yet; only legacy XRs have their own"},
 		},
 		"NameFieldMissing": {
 			reason:   "The XR may not have the field yet.",
 			input:    "cluster: {nameFromFieldPath: status.name}",
 			observed: good,
-			want:     want{reasonWaitingForField, "the XR does not have the field status.name yet"},
+			want:     want{reasonWaitingForField, "the XR's field status.name is not there yet"},
 		},
 		"NameFieldNull": {
 			reason:   "A null field is no field.",
 			input:    "cluster: {nameFromFieldPath: spec.parameters.nothing}",
 			observed: good,
-			want:     want{reasonWaitingForField, "the XR does not have the field spec.parameters.nothing yet"},
+			want:     want{reasonWaitingForField, "the XR's field spec.parameters.nothing is not there yet"},
 		},
 		"LabelFieldMissing": {
 			reason:   "A label is required unless it is said to be optional.",
 			input:    "cluster: {labelsFrom: [{fieldPath: spec.none, key: x}]}",
 			observed: good,
-			want:     want{reasonWaitingForField, "the XR does not have the field spec.none yet"},
+			want:     want{reasonWaitingForField, "the XR's field spec.none is not there yet"},
 		},
 		"NameFieldNoString": {
 			reason:   "A name is no map.",
@@ -611,6 +630,30 @@ func TestNotRegistered(t *testing.T) {
 			xr:       strings.Replace(legacyXR, "name: prod-x7k2p", "name: in-cluster", 1),
 			observed: good,
 			want:     want{reasonInvalidField, "metadata.name cannot be the cluster's name: must not be in-cluster"},
+		},
+		"EnvironmentFieldMissing": {
+			reason:   "There may be no environment yet.",
+			input:    "cluster: {nameFromEnvironmentFieldPath: cluster.name}",
+			observed: good,
+			want:     want{reasonWaitingForField, "the environment's field cluster.name is not there yet"},
+		},
+		"RoleFieldInvalid": {
+			reason:   "What ends up in a command line is checked wherever it comes from.",
+			input:    "credentials: {type: AWS, aws: {clusterName: x, roleARNFromFieldPath: spec.parameters.environment}}",
+			observed: good,
+			want:     want{reasonInvalidField, "spec.parameters.environment cannot be an IAM role: must be a role like"},
+		},
+		"EKSClusterFieldMissing": {
+			reason:   "The EKS cluster may have no name yet.",
+			input:    "credentials: {type: AWS, aws: {clusterNameFromFieldPath: status.name}}",
+			observed: good,
+			want:     want{reasonWaitingForField, "the XR's field status.name is not there yet"},
+		},
+		"FileReferenceOfClusterWithOwnIdentity": {
+			reason:   "The way to the server is taken from the kubeconfig whoever Argo CD is.",
+			input:    "credentials: {type: GCP}",
+			observed: text(sample(t, "edge-file-refs.yaml")),
+			want:     want{invalid, "names a file, certificate-authority"},
 		},
 		"DuplicateUser": {
 			reason:   "The decoder's error quotes both tokens.",
@@ -785,7 +828,7 @@ func TestNotRegistered(t *testing.T) {
 		},
 		"CertificateOfAnotherKey": {
 			reason:   "Argo CD fails on it.",
-			observed: user("client-certificate-data: " + field(t, "kc-aks-local-account.yaml", "client-certificate-data") + ", client-key-data: " + field(t, "kc-capi.yaml", "client-key-data")),
+			observed: user("client-certificate-data: " + sampleField(t, "kc-aks-local-account.yaml", "client-certificate-data") + ", client-key-data: " + sampleField(t, "kc-capi.yaml", "client-key-data")),
 			want:     want{invalid, "do not belong together"},
 		},
 		"NoCredentialsNotFromGKE": {
@@ -919,8 +962,8 @@ func TestNotRegistered(t *testing.T) {
 	}
 }
 
-// field returns the value of the only line of a sample that has a field.
-func field(t testing.TB, name, field string) string {
+// sampleField returns the value of the only line of a sample that has a field.
+func sampleField(t testing.TB, name, field string) string {
 	t.Helper()
 	_, after, ok := strings.Cut(sample(t, name), field+": ")
 	if !ok {
@@ -1052,6 +1095,93 @@ output:
 `,
 			observed: cluster,
 		},
+		"AWS": {
+			reason: "Of the kubeconfig only the way to the server is taken, whatever there is wrong with its user.",
+			xr:     legacyXR,
+			input: `
+credentials:
+  type: AWS
+  aws: {clusterNameFromFieldPath: spec.parameters.environment, roleARNFromEnvironmentFieldPath: aws.role}
+`,
+			observed: map[string]observation{"cluster": {resource: bucket, details: kubeconfigDetails(t, "kc-eks-awscli-exec.yaml")}},
+		},
+		"AWSWithRegion": {
+			reason:   "awsAuthConfig has no place for a region.",
+			xr:       legacyXR,
+			input:    "credentials: {type: AWS, aws: {clusterName: demo-eks, roleARN: 'arn:aws:iam::123456789012:role/argocd-demo', profile: demo, region: eu-west-1}}",
+			observed: cluster,
+		},
+		"Azure": {
+			reason: "Argo CD's own Azure identity, as the input says.",
+			xr:     legacyXR,
+			input: `
+credentials:
+  type: Azure
+  azure:
+    tenantID: contoso.onmicrosoft.com
+    clientID: 22222222-3333-4444-5555-666666666666
+    serverID: 6dae42f8-4368-4678-94ff-3960e28e3630
+    environment: AzureChinaCloud
+    loginMethod: msi
+`,
+			observed: map[string]observation{"cluster": {resource: aks, details: map[string]string{"kubeconfig": kubeconfigOf("https://api.example.org", "tokenFile: /canary")}}},
+		},
+		"AzureByDefault": {
+			reason:   "All of it has defaults.",
+			xr:       legacyXR,
+			input:    "credentials: {type: Azure}",
+			observed: cluster,
+		},
+		"GCP": {
+			reason:   "Argo CD's own Google identity, wherever the kubeconfig comes from, since the Composition's author says so.",
+			xr:       legacyXR,
+			input:    "credentials: {type: GCP}",
+			observed: cluster,
+		},
+		"Exec": {
+			reason: "A plugin of the Composition's author's choice.",
+			xr:     legacyXR,
+			input: `
+credentials:
+  type: Exec
+  exec:
+    command: my-plugin
+    args: [token, --for=demo]
+    env: {MY_VAR: x}
+    apiVersion: client.authentication.k8s.io/v1
+    installHint: It is in our image.
+    provideClusterInfo: true
+`,
+			observed: cluster,
+		},
+		"AllowInsecure": {
+			reason:   "An insecure kubeconfig that is let in loses its CA, beside which Argo CD would fail.",
+			xr:       legacyXR,
+			input:    "credentials: {allowInsecure: true}",
+			observed: map[string]observation{"cluster": {resource: bucket, details: kubeconfigDetails(t, "edge-insecure-with-ca.yaml")}},
+		},
+		"NamespacesAndShard": {
+			reason:   "Argo CD's other settings of a cluster.",
+			xr:       legacyXR,
+			input:    "cluster: {namespaces: [web, jobs], clusterResources: true, shard: 0}",
+			observed: cluster,
+		},
+		"FromEnvironment": {
+			reason: "What earlier steps put into the pipeline's environment is a second place for fields.",
+			xr:     legacyXR,
+			input: `
+cluster:
+  nameFromEnvironmentFieldPath: cluster.name
+  serverFromEnvironmentFieldPath: cluster.endpoint
+  projectFromEnvironmentFieldPath: project
+  labelsFrom:
+  - {type: FromEnvironmentFieldPath, fieldPath: project, key: project}
+  annotationsFrom:
+  - {type: FromEnvironmentFieldPath, fieldPath: addons, keyPrefix: addons.example.org/}
+  - {type: FromCompositeFieldPath, fieldPath: spec.parameters.environment, key: example.org/environment}
+`,
+			observed: cluster,
+		},
 		"LoopbackServerReplaced": {
 			reason:   "A kubeconfig from within the cluster is fine with the server at which Argo CD reaches it.",
 			xr:       legacyXR,
@@ -1069,6 +1199,7 @@ output:
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			req := newRequest(t, tc.xr, tc.input, tc.observed)
+			req.Context = mustStruct(t, environment)
 			for k, v := range tc.details {
 				req.Observed.Composite.ConnectionDetails = map[string][]byte{k: []byte(v)}
 			}
@@ -1124,7 +1255,7 @@ output:
 			observed: good,
 			want: []string{
 				"kubeconfigFrom.resourceName: Forbidden",
-				`credentials.type: Unsupported value: "Magic": supported values: "Auto", "Kubeconfig"`,
+				`credentials.type: Unsupported value: "Magic": supported values: "Auto", "Kubeconfig", "AWS", "Azure", "GCP", "Exec"`,
 				"cluster.name: Invalid value: \"in-cluster\"",
 				"cluster.nameFromFieldPath: Forbidden: may not be set together with name",
 				"cluster.server: Invalid value: \"http://api.example.org\": is http",
@@ -1157,6 +1288,77 @@ output:
 			input:    "metadata: {name: x}",
 			observed: good,
 			want:     []string{`apiVersion: Unsupported value: "x"`, `kind: Unsupported value: "y"`},
+		},
+		"CredentialsOfAnotherType": {
+			reason: "Nothing is accepted that does nothing.",
+			input: `
+credentials:
+  type: Auto
+  aws: {region: nowhere, roleARN: "arn:x", roleARNFromFieldPath: spec.a, roleARNFromEnvironmentFieldPath: a}
+  azure: {tenantID: "a b", clientID: x, serverID: z, environment: AzureStackCloud, loginMethod: devicecode}
+  exec: {command: "", apiVersion: v2, env: {"a=b": c}}
+`,
+			observed: good,
+			want: []string{
+				"credentials.aws: Forbidden: may only be set with type AWS",
+				"credentials.aws.clusterName: Required value: or clusterNameFromFieldPath must be set",
+				"credentials.aws.region: Invalid value: \"nowhere\"",
+				"credentials.aws.roleARN: Invalid value: \"arn:x\"",
+				"credentials.aws.roleARNFromFieldPath: Forbidden: may not be set together with roleARN",
+				"credentials.aws.roleARNFromEnvironmentFieldPath: Forbidden: may not be set together with roleARN",
+				"credentials.azure: Forbidden: may only be set with type Azure",
+				"credentials.azure.tenantID: Invalid value",
+				"credentials.azure.clientID: Invalid value",
+				"credentials.azure.serverID: Invalid value",
+				"credentials.azure.environment: Invalid value",
+				"credentials.azure.loginMethod: Unsupported value: \"devicecode\"",
+				"credentials.exec: Forbidden: may only be set with type Exec",
+				"credentials.exec.command: Required value",
+				"credentials.exec.apiVersion: Unsupported value",
+				"credentials.exec.env[a=b]: Invalid value",
+			},
+		},
+		"CredentialsMissing": {
+			reason:   "A type that needs more says so.",
+			input:    "credentials: {type: Exec}",
+			observed: good,
+			want:     []string{"credentials.exec: Required value: must be set with type Exec"},
+		},
+		"ServiceAccountNotYet": {
+			reason:   "Nothing is accepted that does nothing.",
+			input:    "credentials: {type: ServiceAccount}",
+			observed: good,
+			want:     []string{`credentials.type: Unsupported value: "ServiceAccount"`},
+		},
+		"SecretRefOfAnotherSource": {
+			reason:   "Nothing is accepted that does nothing.",
+			input:    "kubeconfigFrom: {secretRef: {name: x}}",
+			observed: good,
+			want:     []string{"kubeconfigFrom.secretRef: Forbidden: may only be set with type Secret", "kubeconfigFrom.secretRef.namespace: Required value"},
+		},
+		"SecretWithoutRef": {
+			reason:   "There are many Secrets.",
+			input:    "kubeconfigFrom: {type: Secret}",
+			observed: good,
+			want:     []string{"kubeconfigFrom.secretRef: Required value: must be set with type Secret"},
+		},
+		"SecretRefIncomplete": {
+			reason:   "A cluster-scoped XR has no namespace to look in.",
+			input:    "kubeconfigFrom: {type: Secret, secretRef: {}}",
+			observed: good,
+			want:     []string{"kubeconfigFrom.secretRef.name: Required value: or nameFromFieldPath must be set", "kubeconfigFrom.secretRef.namespace: Required value: must be set for cluster-scoped XRs"},
+		},
+		"ClusterSettings": {
+			reason:   "Argo CD would read the Secret otherwise than it is meant, or not at all.",
+			input:    "cluster: {namespaces: [Web], clusterResources: true, shard: -1}",
+			observed: good,
+			want:     []string{"cluster.namespaces[0]: Invalid value", "cluster.shard: Invalid value: -1"},
+		},
+		"ClusterResourcesWithoutNamespaces": {
+			reason:   "Without namespaces Argo CD manages them anyway.",
+			input:    "cluster: {clusterResources: true}",
+			observed: good,
+			want:     []string{"cluster.clusterResources: Forbidden: may only be set with namespaces"},
 		},
 		"EmptyName": {
 			reason:   "An empty name is not the default.",
@@ -1366,4 +1568,191 @@ func observe(t testing.TB, desired *structpb.Struct, ready bool) *structpb.Struc
 		t.Fatal(err)
 	}
 	return s
+}
+
+// TestSecretSource runs the function as Crossplane does: what it requires in one call is
+// there in the next.
+func TestSecretSource(t *testing.T) {
+	capi := `
+apiVersion: v1
+kind: Secret
+metadata: {namespace: clusters, name: capi-demo-kubeconfig}
+data: {value: ` + base64.StdEncoding.EncodeToString([]byte(sample(t, "kc-capi.yaml"))) + `}`
+	advertised := []fnv1.Capability{fnv1.Capability_CAPABILITY_CAPABILITIES, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES}
+
+	cases := map[string]struct {
+		reason       string
+		xr           string
+		input        string
+		capabilities []fnv1.Capability
+
+		// found are the Secrets that Crossplane found; nil if it has not looked.
+		found []string
+	}{
+		"FirstCall": {
+			reason:       "The Secret is required, and not read yet.",
+			xr:           legacyXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
+			capabilities: advertised,
+		},
+		"OldCrossplane": {
+			reason: "Crossplane v1 does not read Secrets, which is said, since it would be waited for in vain.",
+			xr:     legacyXR,
+			input:  "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
+		},
+		"Absent": {
+			reason:       "A Secret that is not there may be there later.",
+			xr:           legacyXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
+			capabilities: advertised,
+			found:        []string{},
+		},
+		"Empty": {
+			reason:       "So may its data.",
+			xr:           legacyXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
+			capabilities: advertised,
+			found:        []string{"{apiVersion: v1, kind: Secret}"},
+		},
+		"NoBase64": {
+			reason:       "Data that no API server has written is no kubeconfig.",
+			xr:           legacyXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
+			capabilities: advertised,
+			found:        []string{"{apiVersion: v1, kind: Secret, data: {kubeconfig: '!!!'}}"},
+		},
+		"ClusterAPI": {
+			reason: "Cluster API's Secret works without a key, with Crossplane of v2.0 and v2.1 too.",
+			xr:     legacyXR,
+			input:  "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, nameFromFieldPath: spec.parameters.kubeconfigSecret}}",
+			found:  []string{capi},
+		},
+		"NamespacedXR": {
+			reason:       "A namespaced XR looks in its own namespace.",
+			xr:           namespacedXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {name: prod}, key: value}",
+			capabilities: advertised,
+			found:        []string{capi},
+		},
+		"NameMissing": {
+			reason:       "Without a name there is nothing to require.",
+			xr:           legacyXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespaceFromFieldPath: spec.none, name: x}}",
+			capabilities: advertised,
+		},
+		"GKEWithoutCredentials": {
+			reason:       "Whoever can write a Secret must not have Argo CD send them its Google token.",
+			xr:           legacyXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: x}}",
+			capabilities: advertised,
+			found:        []string{"{apiVersion: v1, kind: Secret, data: {kubeconfig: " + base64.StdEncoding.EncodeToString([]byte(sample(t, "kc-gke-upjet-nocreds.yaml"))) + "}}"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			req := newRequest(t, tc.xr, tc.input, nil)
+			req.Meta.Capabilities = tc.capabilities
+			if tc.found != nil {
+				found := &fnv1.Resources{}
+				for _, s := range tc.found {
+					found.Items = append(found.Items, &fnv1.Resource{Resource: mustStruct(t, s)})
+				}
+				req.RequiredResources = map[string]*fnv1.Resources{"kubeconfig": found}
+			}
+			golden(t, tc.reason, summarize(t, run(t, req), "argocd-cluster"))
+		})
+	}
+}
+
+// TestConnectionSecretRequired checks that Crossplane is to watch a composed resource's
+// connection Secret where it can, and then runs the pipeline less often.
+func TestConnectionSecretRequired(t *testing.T) {
+	details := map[string]string{"kubeconfig": kubeconfigOf("https://api.example.org", "token: fake-token")}
+	advertised := []fnv1.Capability{fnv1.Capability_CAPABILITY_CAPABILITIES, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES}
+	type want struct{ requires, ttl string }
+
+	cases := map[string]struct {
+		reason       string
+		xr           string
+		cluster      string
+		details      map[string]string
+		registered   bool
+		capabilities []fnv1.Capability
+		want         want
+	}{
+		"NotAdvertised": {
+			reason: "A Crossplane that may not read Secrets is not asked to.", xr: legacyXR, cluster: aks, details: details, registered: true,
+		},
+		"Registering": {
+			reason: "Until it is registered, the cluster is looked at each minute.", xr: legacyXR, cluster: aks, details: details, capabilities: advertised,
+			want: want{requires: "kubeconfig: v1 Secret ns/conn"},
+		},
+		"Waiting": {
+			reason: "The Secret is watched even before it is there.", xr: legacyXR, cluster: aks, capabilities: advertised,
+			want: want{requires: "kubeconfig: v1 Secret ns/conn"},
+		},
+		"Registered": {
+			reason: "Once it is registered, only a change matters.", xr: legacyXR, cluster: aks, details: details, registered: true, capabilities: advertised,
+			want: want{requires: "kubeconfig: v1 Secret ns/conn", ttl: "10m0s"},
+		},
+		"Retained": {
+			reason: "A registration that is kept waits for a change, too.", xr: legacyXR, cluster: aks, registered: true, capabilities: advertised,
+			want: want{requires: "kubeconfig: v1 Secret ns/conn", ttl: "10m0s"},
+		},
+		"Namespaced": {
+			reason: "A namespaced resource publishes to its own namespace.", xr: namespacedXR, details: details, capabilities: advertised,
+			cluster: strings.Replace(gke, "kind: Cluster", "kind: Cluster, metadata: {namespace: team-a}", 1),
+			want:    want{requires: "kubeconfig: v1 Secret team-a/conn"},
+		},
+		"NoConnectionSecret": {
+			reason: "There may be no Secret to watch.", xr: legacyXR, cluster: bucket, details: details, registered: true, capabilities: advertised,
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			req := newRequest(t, tc.xr, "kubeconfigFrom: {resourceName: cluster}", map[string]observation{"cluster": {resource: tc.cluster, details: tc.details}})
+			req.Meta.Capabilities = tc.capabilities
+			if tc.registered {
+				first := run(t, newRequest(t, tc.xr, "", map[string]observation{"cluster": {resource: aks, details: details}}))
+				req.Observed.Resources["argocd-cluster"] = &fnv1.Resource{Resource: observe(t, first.GetDesired().GetResources()["argocd-cluster"].GetResource(), true)}
+			}
+			s := summarize(t, run(t, req), "argocd-cluster")
+			if diff := cmp.Diff(tc.want, want{requires: s.Requires, ttl: s.TTL}, cmp.AllowUnexported(want{})); diff != "" {
+				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+// TestProviderKeys checks each provider's layout of connection details.
+func TestProviderKeys(t *testing.T) {
+	kc := kubeconfigOf("https://[2001:db8::1]:6443/path/", `token: "fake-token\n"`)
+	encoded := base64.StdEncoding.EncodeToString([]byte(kc))
+	wrapped := encoded[:76] + "\n" + encoded[76:] + "\n"
+
+	cases := map[string]struct {
+		reason  string
+		details map[string]string
+	}{
+		"Azure":        {"The upjet provider of Azure.", map[string]string{"kubeconfig": kc, "attribute.kube_config_raw": "canary", "attribute.kube_admin_config_raw": "canary"}},
+		"AzureRaw":     {"The same without the copy.", map[string]string{"attribute.kube_config_raw": kc, "attribute.kube_admin_config_raw": "canary"}},
+		"DigitalOcean": {"It has no key kubeconfig.", map[string]string{"attribute.kube_config.0.raw_config": kc, "attribute.kube_config.0.token": "canary"}},
+		"Scaleway":     {"Nor has it.", map[string]string{"attribute.kubeconfig.0.config_file": kc, "attribute.kubeconfig.0.token": "canary"}},
+		"Linode":       {"Its attribute is base64 text.", map[string]string{"attribute.kubeconfig": encoded}},
+		"Vultr":        {"So is its, with line breaks.", map[string]string{"attribute.kube_config": wrapped}},
+		"Civo":         {"It has the plain key.", map[string]string{"kubeconfig": kc}},
+		"ClusterAPI":   {"A generic key.", map[string]string{"value": kc}},
+		"VCluster":     {"Another one, beside keys that are not kubeconfigs.", map[string]string{"config": kc, "value": "{}", "certificate-authority": "canary", "client-key": "canary"}},
+		"Helm":         {"A key with an ending.", map[string]string{"value.yaml": kc}},
+		"EmptyFirst":   {"A key that is not filled in is as good as none.", map[string]string{"kubeconfig": "", "value": kc}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			data := secretData(t, run(t, newRequest(t, legacyXR, "", map[string]observation{"cluster": {resource: bucket, details: tc.details}})))
+			want := map[string]any{"name": "prod-x7k2p", "server": "https://[2001:db8::1]:6443/path", "config": `{"bearerToken":"fake-token","tlsClientConfig":{"insecure":false}}`}
+			if diff := cmp.Diff(want, data); diff != "" {
+				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
+			}
+		})
+	}
 }

@@ -114,7 +114,7 @@ func TestInputExample(t *testing.T) {
 			continue
 		}
 		seen[m[1]] = true
-		if !strings.Contains(example, m[1]+":") {
+		if !regexp.MustCompile(`\b` + m[1] + `\b`).MatchString(example) {
 			t.Errorf("the input that says everything does not say %s", m[1])
 		}
 	}

@@ -2,116 +2,212 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/types/known/structpb"
+
 	"github.com/crossplane/function-sdk-go/errors"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
+	"github.com/crossplane/function-sdk-go/request"
 
 	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
 	"github.com/crossplane-contrib/function-argocd-cluster/internal/kubeconfig"
 )
 
-// A source is an observed kubeconfig.
+// A source is where a kubeconfig is, and the kubeconfig if it is there.
 type source struct {
 	kubeconfig []byte
 
-	// gke says that the kubeconfig is the connection detail of a resource of GKE's
+	// gke says that the kubeconfig is a connection detail of a resource of GKE's
 	// provider, and so written by nobody else.
 	gke bool
+
+	// secret that holds the kubeconfig, where Crossplane is to read or watch it.
+	secret *fnv1.ResourceSelector
 }
 
-// A kubeconfigKey is a key under which providers publish a kubeconfig.
-type kubeconfigKey struct {
-	name string
+// requirement is the name of the only requirement, the source's Secret.
+const requirement = "kubeconfig"
 
-	// generic keys are in use for other things too.
-	generic bool
-}
-
-// kubeconfigKeys returns the keys to look for, first things first.
-func kubeconfigKeys() []kubeconfigKey {
-	return []kubeconfigKey{
-		{name: "kubeconfig"},
-		{name: "attribute.kube_config_raw"},
-		{name: "attribute.kube_config.0.raw_config"},
-		{name: "attribute.kubeconfig.0.config_file"},
-		{name: "attribute.kubeconfig"},
-		{name: "attribute.kube_config"},
-		{name: "value", generic: true},
-		{name: "value.yaml", generic: true},
-		{name: "config", generic: true},
+// kubeconfigKeys are the keys under which providers publish a kubeconfig, first things
+// first. genericKeys are in use for other things too.
+func kubeconfigKeys() []string {
+	return []string{
+		"kubeconfig",
+		"attribute.kube_config_raw",
+		"attribute.kube_config.0.raw_config",
+		"attribute.kubeconfig.0.config_file",
+		"attribute.kubeconfig",
+		"attribute.kube_config",
 	}
 }
 
-// observedKubeconfig returns the kubeconfig that the input names. The error is a
-// *problem where there may be one later, and about the input otherwise.
-func observedKubeconfig(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, xr *composite) (*source, error) {
+func genericKeys() []string { return []string{"value", "value.yaml", "config"} }
+
+// findSource returns the source that the input names. The error is a *problem where
+// there may be a kubeconfig later, and about the input otherwise.
+func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, xr *composite) (source, error) {
 	from := in.KubeconfigFrom
-	if from.GetType() == v1beta1.KubeconfigSourceCompositeResource {
+	switch from.GetType() {
+	case v1beta1.KubeconfigSourceSecret:
+		return requiredSecret(req, from, xr)
+	case v1beta1.KubeconfigSourceCompositeResource:
 		kc := find(xr.connectionDetails, from.GetKey())
 		if kc == nil {
-			return nil, noKubeconfig("the XR", xr.connectionDetails, from.GetKey(), "only legacy XRs have connection details of their own")
+			return source{}, noKubeconfig("the XR", len(xr.connectionDetails), from.GetKey(), "has no connection details yet; only legacy XRs have their own")
 		}
-		return &source{kubeconfig: kc}, nil
+		return source{kubeconfig: kc}, nil
+	case v1beta1.KubeconfigSourceComposedResource:
 	}
 
 	observed := req.GetObserved().GetResources()
-	if name := from.GetResourceName(); name != "" {
-		r, ok := observed[name]
-		if !ok {
-			return nil, waitingForKubeconfig(fmt.Sprintf("the composed resource %q does not exist yet", name))
+	name := from.GetResourceName()
+	if name == "" {
+		var err error
+		if name, err = onlyKubeconfig(observed, in.Output.GetResourceName(), from.GetKey()); err != nil {
+			return source{}, err
 		}
-		kc := find(r.GetConnectionDetails(), from.GetKey())
-		if kc == nil {
-			return nil, noKubeconfig(fmt.Sprintf("the composed resource %q", name), r.GetConnectionDetails(), from.GetKey(), connectionSecretHint(r))
-		}
-		return newSource(kc, r), nil
 	}
-	return onlyKubeconfig(observed, in.Output.GetResourceName(), from.GetKey())
+	r, ok := observed[name]
+	if !ok {
+		return source{}, waitingForKubeconfig(fmt.Sprintf("the composed resource %q does not exist yet", name))
+	}
+	src := source{
+		kubeconfig: find(r.GetConnectionDetails(), from.GetKey()),
+		gke:        strings.HasPrefix(group(stringAt(r.GetResource(), "apiVersion")), "container.gcp."),
+	}
+	// Crossplane watches what a function requires, but not connection Secrets: without
+	// this, a new kubeconfig waits for the response's time to live to end. It is what
+	// the connection details already hold, so the function is told nothing more.
+	if request.HasCapability(req, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES) {
+		src.secret = connectionSecret(r.GetResource())
+	}
+	if src.kubeconfig == nil {
+		return src, noKubeconfig(fmt.Sprintf("the composed resource %q", name), len(r.GetConnectionDetails()), from.GetKey(), "has no connection details yet; "+connectionSecretHint(r.GetResource()))
+	}
+	return src, nil
 }
 
-// onlyKubeconfig returns the kubeconfig of the only composed resource that has one,
+// onlyKubeconfig returns the name of the only composed resource that has a kubeconfig,
 // but for our own.
-func onlyKubeconfig(observed map[string]*fnv1.Resource, own, key string) (*source, error) {
+func onlyKubeconfig(observed map[string]*fnv1.Resource, own, key string) (string, error) {
 	var names []string
-	var found *source
 	for name, r := range observed {
-		if name == own {
-			continue
-		}
-		if kc := find(r.GetConnectionDetails(), key); kc != nil {
-			names, found = append(names, name), newSource(kc, r)
+		if name != own && find(r.GetConnectionDetails(), key) != nil {
+			names = append(names, name)
 		}
 	}
 	switch len(names) {
 	case 1:
-		return found, nil
+		return names[0], nil
 	case 0:
-		return nil, waitingForKubeconfig("no composed resource has a kubeconfig in its connection details yet; it is published by one with spec.writeConnectionSecretToRef")
+		return "", waitingForKubeconfig("no composed resource has a kubeconfig in its connection details yet; it is published by one with spec.writeConnectionSecretToRef")
 	}
 	slices.Sort(names)
-	return nil, errors.Errorf("kubeconfigFrom.resourceName: more than one composed resource has a kubeconfig, name one of %s", strings.Join(names, ", "))
+	return "", errors.Errorf("kubeconfigFrom.resourceName: more than one composed resource has a kubeconfig, name one of %s", strings.Join(names, ", "))
 }
 
-func newSource(kc []byte, r *fnv1.Resource) *source {
-	return &source{
-		kubeconfig: kc,
-		gke:        strings.HasPrefix(group(stringAt(r.GetResource(), "apiVersion")), "container.gcp."),
+// requiredSecret returns the Secret that the input names as a source.
+func requiredSecret(req *fnv1.RunFunctionRequest, from *v1beta1.KubeconfigSource, xr *composite) (source, error) {
+	ref := from.GetSecretRef()
+	name, err := xr.text("a Secret's name", ref.NameValue(), v1beta1.CheckSecretName)
+	if err != nil {
+		return source{}, err
 	}
+	namespace, err := xr.text("a namespace", ref.NamespaceValue(), v1beta1.CheckNamespace)
+	if err != nil {
+		return source{}, err
+	}
+	if namespace == "" {
+		namespace = xr.namespace
+	}
+	src := source{secret: secretSelector(namespace, name)}
+
+	what := fmt.Sprintf("the Secret %s/%s", namespace, name)
+	found, ok := req.GetRequiredResources()[requirement]
+	switch {
+	case !ok && !request.AdvertisesCapabilities(req):
+		// Crossplane v1 has only extra resources, which have no namespace, and so
+		// cannot be Secrets.
+		return src, waitingForKubeconfig(what + " was not read; Crossplane reads Secrets for functions from v2.0 on")
+	case !ok:
+		return src, waitingForKubeconfig(what + " was not read yet")
+	case len(found.GetItems()) == 0:
+		return src, waitingForKubeconfig(what + " does not exist yet")
+	}
+	data := structAt(found.GetItems()[0].GetResource(), "data")
+	if src.kubeconfig = find(decoded(data, from.GetKey()), from.GetKey()); src.kubeconfig == nil {
+		return src, noKubeconfig(what, len(data.GetFields()), from.GetKey(), "has no data yet")
+	}
+	return src, nil
+}
+
+// decoded returns the values of a Secret's data that may be the kubeconfig.
+func decoded(data *structpb.Struct, key string) map[string][]byte {
+	keys := []string{key}
+	if key == "" {
+		keys = append(kubeconfigKeys(), genericKeys()...)
+	}
+	out := make(map[string][]byte, 1)
+	for _, k := range keys {
+		// Whatever is no base64 was not written by an API server.
+		if b, err := base64.StdEncoding.DecodeString(stringAt(data, k)); err == nil && len(b) > 0 {
+			out[k] = b
+		}
+	}
+	return out
+}
+
+func secretSelector(namespace, name string) *fnv1.ResourceSelector {
+	return &fnv1.ResourceSelector{
+		ApiVersion: "v1",
+		Kind:       kindSecret,
+		Match:      &fnv1.ResourceSelector_MatchName{MatchName: name},
+		Namespace:  &namespace,
+	}
+}
+
+// connectionSecret returns the Secret to which a composed resource publishes its
+// connection details; nil if it does not.
+func connectionSecret(res *structpb.Struct) *fnv1.ResourceSelector {
+	ref := structAt(res, "spec", "writeConnectionSecretToRef")
+	name, namespace := stringAt(ref, "name"), stringAt(ref, "namespace")
+	if ns := stringAt(res, "metadata", "namespace"); ns != "" {
+		namespace = ns
+	}
+	if name == "" || namespace == "" {
+		return nil
+	}
+	return secretSelector(namespace, name)
+}
+
+// connectionSecretHint says what a composed resource without connection details waits
+// for.
+func connectionSecretHint(res *structpb.Struct) string {
+	if structAt(res, "spec", "writeConnectionSecretToRef") == nil {
+		return "it must have spec.writeConnectionSecretToRef to publish them"
+	}
+	return "its provider has not published them"
 }
 
 // find returns the kubeconfig among connection details; nil if there is none.
 func find(details map[string][]byte, key string) []byte {
-	if key != "" {
-		return nonEmpty(details[key])
-	}
 	if len(details) == 0 {
 		return nil
 	}
+	if key != "" {
+		return nonEmpty(details[key])
+	}
 	for _, k := range kubeconfigKeys() {
-		if kc := nonEmpty(details[k.name]); kc != nil && (!k.generic || kubeconfig.Is(kc)) {
+		if kc := nonEmpty(details[k]); kc != nil {
+			return kc
+		}
+	}
+	for _, k := range genericKeys() {
+		if kc := nonEmpty(details[k]); kc != nil && kubeconfig.Is(kc) {
 			return kc
 		}
 	}
@@ -126,23 +222,14 @@ func nonEmpty(b []byte) []byte {
 	return b
 }
 
-// noKubeconfig says why connection details have no kubeconfig, and what may help:
-// the hint where they are empty.
-func noKubeconfig(owner string, details map[string][]byte, key, hint string) error {
+// noKubeconfig says why there is no kubeconfig among the details, and what may help: what
+// holds of their owner where there are none at all.
+func noKubeconfig(owner string, details int, key, none string) error {
 	switch {
-	case len(details) == 0:
-		return waitingForKubeconfig(fmt.Sprintf("%s has no connection details yet; %s", owner, hint))
+	case details == 0:
+		return waitingForKubeconfig(owner + " " + none)
 	case key != "":
-		return waitingForKubeconfig(fmt.Sprintf("the connection details of %s have no kubeconfig yet under the key %q", owner, key))
+		return waitingForKubeconfig(fmt.Sprintf("%s has no kubeconfig yet under the key %q", owner, key))
 	}
-	return waitingForKubeconfig(fmt.Sprintf("the connection details of %s have no kubeconfig yet under a known key; name another in kubeconfigFrom.key", owner))
-}
-
-// connectionSecretHint says what a composed resource without connection details
-// waits for.
-func connectionSecretHint(r *fnv1.Resource) string {
-	if structAt(r.GetResource(), "spec", "writeConnectionSecretToRef") == nil {
-		return "it must have spec.writeConnectionSecretToRef to publish them"
-	}
-	return "its provider has not published them"
+	return waitingForKubeconfig(owner + " has no kubeconfig yet under a known key; name another in kubeconfigFrom.key")
 }

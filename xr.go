@@ -16,18 +16,26 @@ import (
 	"github.com/crossplane-contrib/function-argocd-cluster/internal/argocd"
 )
 
-// A composite is what the function reads of the observed XR. The whole of it is
-// converted only if a field path asks for one of its fields.
+// environmentKey is the key of the pipeline's context under which steps like
+// function-environment-configs put the environment.
+const environmentKey = "apiextensions.crossplane.io/environment"
+
+// A composite is what the function reads of the observed XR, and of the environment of
+// its pipeline. Either is converted only if a field path asks for one of its fields.
 type composite struct {
 	apiVersion, kind, namespace, name string
 
 	resource          *structpb.Struct
 	connectionDetails map[string][]byte
-	fields            *fieldpath.Paved
+	environment       *structpb.Struct
+
+	fields, environmentFields *fieldpath.Paved
 }
 
-func newComposite(xr *fnv1.Resource) *composite {
+func newComposite(req *fnv1.RunFunctionRequest) *composite {
+	xr := req.GetObserved().GetComposite()
 	return &composite{
+		environment:       structAt(req.GetContext(), environmentKey),
 		apiVersion:        stringAt(xr.GetResource(), "apiVersion"),
 		kind:              stringAt(xr.GetResource(), "kind"),
 		namespace:         stringAt(xr.GetResource(), "metadata", "namespace"),
@@ -46,14 +54,62 @@ func (xr *composite) identity() string {
 	return id + xr.name
 }
 
-// field returns the value at a field path, and whether the XR has it.
-func (xr *composite) field(path string) (any, bool) {
-	if xr.fields == nil {
-		xr.fields = fieldpath.Pave(xr.resource.AsMap())
+// A field is a field of the XR or of the environment.
+type field struct {
+	path string
+
+	// environment has it be the environment's, and not the XR's.
+	environment bool
+}
+
+func (f field) String() string {
+	if f.environment {
+		return "the environment's field " + f.path
+	}
+	return "the XR's field " + f.path
+}
+
+// value returns a field's value, and whether there is one.
+func (xr *composite) value(f field) (any, bool) {
+	fields, resource := &xr.fields, xr.resource
+	if f.environment {
+		fields, resource = &xr.environmentFields, xr.environment
+	}
+	if *fields == nil {
+		*fields = fieldpath.Pave(resource.AsMap())
 	}
 	// The path parses, and so any error means that the value is not there.
-	v, err := xr.fields.GetValue(path)
+	v, err := (*fields).GetValue(f.path)
 	return v, err == nil && v != nil
+}
+
+// text returns a value of the input that is given or taken from a field, and empty where
+// it is neither. What a field holds is checked here; what the input holds was checked with
+// the rest of it.
+func (xr *composite) text(name string, v v1beta1.Value, check func(string) []string) (string, error) {
+	var f field
+	switch {
+	case v.Literal != nil:
+		return *v.Literal, nil
+	case v.FieldPath != nil:
+		f = field{path: *v.FieldPath}
+	case v.EnvironmentFieldPath != nil:
+		f = field{path: *v.EnvironmentFieldPath, environment: true}
+	default:
+		return "", nil
+	}
+	value, ok := xr.value(f)
+	if !ok {
+		return "", waitingForField(f)
+	}
+	s, ok := value.(string)
+	if !ok {
+		return "", invalidField(f, "must be a string to be "+name)
+	}
+	if problems := check(s); len(problems) > 0 {
+		return "", invalidField(f, fmt.Sprintf("cannot be %s: %s", name, strings.Join(problems, "; ")))
+	}
+	return s, nil
 }
 
 // cluster returns what the input and the XR say of the cluster: all but how to connect,
@@ -62,16 +118,16 @@ func (xr *composite) cluster(in *v1beta1.Cluster) (*argocd.Cluster, error) {
 	if in == nil {
 		in = &v1beta1.Cluster{}
 	}
-	c := &argocd.Cluster{}
+	c := &argocd.Cluster{Namespaces: in.Namespaces, ClusterResources: in.ClusterResources, Shard: in.Shard}
 	var err error
 	if c.Name, err = xr.clusterName(in); err != nil {
 		return nil, err
 	}
-	if c.Server, err = xr.literalOr("the cluster's server", in.Server, in.ServerFromFieldPath, v1beta1.CheckServer); err != nil {
+	if c.Server, err = xr.text("the cluster's server", in.ServerValue(), v1beta1.CheckServer); err != nil {
 		return nil, err
 	}
 	c.Server = strings.TrimRight(c.Server, "/")
-	if c.Project, err = xr.literalOr("the cluster's project", in.Project, in.ProjectFromFieldPath, argocd.CheckProject); err != nil {
+	if c.Project, err = xr.text("the cluster's project", in.ProjectValue(), argocd.CheckProject); err != nil {
 		return nil, err
 	}
 	if c.Labels, err = xr.metadata(in.Labels, in.LabelsFrom, v1beta1.CheckLabel); err != nil {
@@ -94,7 +150,7 @@ func (xr *composite) cluster(in *v1beta1.Cluster) (*argocd.Cluster, error) {
 // clusterName returns the cluster's name. That of a namespaced XR has its namespace,
 // since others may have an XR of the same name.
 func (xr *composite) clusterName(in *v1beta1.Cluster) (string, error) {
-	name, err := xr.literalOr("the cluster's name", in.Name, in.NameFromFieldPath, argocd.CheckName)
+	name, err := xr.text("the cluster's name", in.NameValue(), argocd.CheckName)
 	if name != "" || err != nil {
 		return name, err
 	}
@@ -103,33 +159,9 @@ func (xr *composite) clusterName(in *v1beta1.Cluster) (string, error) {
 		name = xr.namespace + "." + xr.name
 	}
 	if problems := argocd.CheckName(name); len(problems) > 0 {
-		return "", invalidField("metadata.name", "cannot be the cluster's name: "+strings.Join(problems, "; ")+"; set cluster.name")
+		return "", invalidField(field{path: "metadata.name"}, "cannot be the cluster's name: "+strings.Join(problems, "; ")+"; set cluster.name")
 	}
 	return name, nil
-}
-
-// literalOr returns the value of a field of the input that is either given or taken
-// from the XR, and empty where it is neither. What the XR holds is checked here; what
-// the input holds was checked with the rest of it.
-func (xr *composite) literalOr(name string, literal, path *string, check func(string) []string) (string, error) {
-	if literal != nil {
-		return *literal, nil
-	}
-	if path == nil {
-		return "", nil
-	}
-	v, ok := xr.field(*path)
-	if !ok {
-		return "", waitingForField(*path)
-	}
-	s, ok := v.(string)
-	if !ok {
-		return "", invalidField(*path, "must be a string to be "+name)
-	}
-	if problems := check(s); len(problems) > 0 {
-		return "", invalidField(*path, fmt.Sprintf("cannot be %s: %s", name, strings.Join(problems, "; ")))
-	}
-	return s, nil
 }
 
 // metadata returns the static labels or annotations with those from the XR added.
@@ -137,7 +169,8 @@ func (xr *composite) metadata(static map[string]string, from []v1beta1.MetadataS
 	out := make(map[string]string, len(static)+len(from))
 	maps.Copy(out, static)
 	for i := range from {
-		entries, err := xr.entries(&from[i])
+		f := field{path: from[i].FieldPath, environment: from[i].GetType() == v1beta1.FromEnvironmentFieldPath}
+		entries, err := xr.entries(f, &from[i])
 		if err != nil {
 			return nil, err
 		}
@@ -145,10 +178,10 @@ func (xr *composite) metadata(static map[string]string, from []v1beta1.MetadataS
 		for _, key := range slices.Sorted(maps.Keys(entries)) {
 			value, ok := scalar(entries[key])
 			if !ok {
-				return nil, invalidField(from[i].FieldPath, "must hold strings, numbers or booleans")
+				return nil, invalidField(f, "must hold strings, numbers or booleans")
 			}
 			if problems := check(key, value); len(problems) > 0 {
-				return nil, invalidField(from[i].FieldPath, fmt.Sprintf("cannot be %q: %s", key, strings.Join(problems, "; ")))
+				return nil, invalidField(f, fmt.Sprintf("cannot be %q: %s", key, strings.Join(problems, "; ")))
 			}
 			out[key] = value
 		}
@@ -156,23 +189,23 @@ func (xr *composite) metadata(static map[string]string, from []v1beta1.MetadataS
 	return out, nil
 }
 
-// entries returns the labels or annotations that one field of the XR holds.
-func (xr *composite) entries(s *v1beta1.MetadataSource) (map[string]any, error) {
-	v, ok := xr.field(s.FieldPath)
+// entries returns the labels or annotations that one field holds.
+func (xr *composite) entries(f field, s *v1beta1.MetadataSource) (map[string]any, error) {
+	v, ok := xr.value(f)
 	if !ok {
 		if s.GetPolicy() == v1beta1.FromFieldPathOptional {
 			return nil, nil
 		}
-		return nil, waitingForField(s.FieldPath)
+		return nil, waitingForField(f)
 	}
 	fields, isMap := v.(map[string]any)
 	switch {
 	case s.Key != "" && isMap:
-		return nil, invalidField(s.FieldPath, "holds a map, whose entries are only taken without a key")
+		return nil, invalidField(f, "holds a map, whose entries are only taken without a key")
 	case s.Key != "":
 		return map[string]any{s.Key: v}, nil
 	case !isMap:
-		return nil, invalidField(s.FieldPath, "must be a map to be taken without a key")
+		return nil, invalidField(f, "must be a map to be taken without a key")
 	}
 	entries := make(map[string]any, len(fields))
 	for k, v := range fields {

@@ -10,6 +10,9 @@ const (
 
 	// DefaultProviderConfigName is the name that providers fall back to.
 	DefaultProviderConfigName = "default"
+
+	// DefaultExecAPIVersion is the version that argocd-k8s-auth prints.
+	DefaultExecAPIVersion = "client.authentication.k8s.io/v1beta1"
 )
 
 // GetType returns the source's type, by default ComposedResource.
@@ -27,6 +30,15 @@ func (s *KubeconfigSource) GetResourceName() string {
 		return ""
 	}
 	return s.ResourceName
+}
+
+// GetSecretRef returns the reference to the Secret that has the kubeconfig. It is nil
+// but for type Secret.
+func (s *KubeconfigSource) GetSecretRef() *SecretReference {
+	if s == nil {
+		return nil
+	}
+	return s.SecretRef
 }
 
 // GetKey returns the kubeconfig's key; empty where it is to be found.
@@ -51,6 +63,26 @@ func (c *Credentials) GetType() CredentialsType {
 		return CredentialsAuto
 	}
 	return c.Type
+}
+
+// GetAllowInsecure says whether a kubeconfig may do without verifying the server.
+func (c *Credentials) GetAllowInsecure() bool { return c != nil && c.AllowInsecure }
+
+// GetAPIVersion returns the API version of what the plugin prints, by default
+// DefaultExecAPIVersion.
+func (e *ExecCredentials) GetAPIVersion() string {
+	if e == nil || e.APIVersion == "" {
+		return DefaultExecAPIVersion
+	}
+	return e.APIVersion
+}
+
+// GetType returns the type of the source, by default FromCompositeFieldPath.
+func (s *MetadataSource) GetType() MetadataSourceType {
+	if s == nil || s.Type == "" {
+		return FromCompositeFieldPath
+	}
+	return s.Type
 }
 
 // GetPolicy returns the policy for a missing field, by default Required.

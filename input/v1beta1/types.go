@@ -16,8 +16,10 @@ const (
 // resource's name.
 //
 // Fields that end in FromFieldPath take their value from the observed composite
-// resource (XR). Their field paths are Crossplane's, for example
-// `spec.parameters.environment` or `metadata.labels[example.org/tier]`.
+// resource (XR), and those that end in FromEnvironmentFieldPath from the environment
+// that earlier steps of the pipeline made. Their field paths are Crossplane's, for
+// example `spec.parameters.environment` or `metadata.labels[example.org/tier]`. Of the
+// fields for one value, at most one may be set.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:storageversion
@@ -56,13 +58,17 @@ const (
 	// KubeconfigSourceCompositeResource is the connection details of the XR
 	// itself. Only legacy XRs have them.
 	KubeconfigSourceCompositeResource KubeconfigSourceType = "CompositeResource"
+
+	// KubeconfigSourceSecret is a Secret that is not composed, which Crossplane
+	// reads for the function.
+	KubeconfigSourceSecret KubeconfigSourceType = "Secret"
 )
 
 // A KubeconfigSource says where the cluster's kubeconfig is.
 type KubeconfigSource struct {
 	// Type of the source.
 	// +optional
-	// +kubebuilder:validation:Enum=ComposedResource;CompositeResource
+	// +kubebuilder:validation:Enum=ComposedResource;CompositeResource;Secret
 	// +kubebuilder:default=ComposedResource
 	Type KubeconfigSourceType `json:"type,omitempty"`
 
@@ -72,7 +78,13 @@ type KubeconfigSource struct {
 	// +optional
 	ResourceName string `json:"resourceName,omitempty"`
 
-	// Key of the kubeconfig in the connection details. Default: the first that
+	// SecretRef names the Secret that has the kubeconfig, for example the
+	// `<cluster>-kubeconfig` of Cluster API. Required with type Secret, and only
+	// with it. Takes Crossplane v2.
+	// +optional
+	SecretRef *SecretReference `json:"secretRef,omitempty"`
+
+	// Key of the kubeconfig in the connection details or the Secret. Default: the first that
 	// is there of `kubeconfig`, `attribute.kube_config_raw`,
 	// `attribute.kube_config.0.raw_config`,
 	// `attribute.kubeconfig.0.config_file`, `attribute.kubeconfig`,
@@ -84,6 +96,26 @@ type KubeconfigSource struct {
 	// only context.
 	// +optional
 	Context string `json:"context,omitempty"`
+}
+
+// A SecretReference names a Secret.
+type SecretReference struct {
+	// Name of the Secret. Exactly one of the fields for it must be set.
+	// +optional
+	Name *string `json:"name,omitempty"`
+
+	// NameFromFieldPath is the XR's field that holds the Secret's name.
+	// +optional
+	NameFromFieldPath *string `json:"nameFromFieldPath,omitempty"`
+
+	// Namespace of the Secret. Default: that of a namespaced XR.
+	// +optional
+	Namespace *string `json:"namespace,omitempty"`
+
+	// NamespaceFromFieldPath is the XR's field that holds the Secret's namespace.
+	// Who may write the field then chooses among all namespaces of the hub.
+	// +optional
+	NamespaceFromFieldPath *string `json:"namespaceFromFieldPath,omitempty"`
 }
 
 // A CredentialsType is a way for Argo CD to authenticate to the cluster.
@@ -99,6 +131,18 @@ const (
 	// CredentialsKubeconfig takes the kubeconfig's client certificate, token, or
 	// username and password, and never a plugin.
 	CredentialsKubeconfig CredentialsType = "Kubeconfig"
+
+	// CredentialsAWS has Argo CD authenticate to EKS by its own AWS identity.
+	CredentialsAWS CredentialsType = "AWS"
+
+	// CredentialsAzure has Argo CD authenticate to AKS by its own Azure identity.
+	CredentialsAzure CredentialsType = "Azure"
+
+	// CredentialsGCP has Argo CD authenticate to GKE by its own Google identity.
+	CredentialsGCP CredentialsType = "GCP"
+
+	// CredentialsExec has Argo CD run a credential plugin.
+	CredentialsExec CredentialsType = "Exec"
 )
 
 // Credentials say how Argo CD authenticates to the cluster.
@@ -107,16 +151,136 @@ type Credentials struct {
 	// certificate, else its token, else its username and password, else
 	// translates its plugin (kubelogin, gke-gcloud-auth-plugin, aws,
 	// aws-iam-authenticator) to Argo CD's own. `Kubeconfig` never takes a
-	// plugin.
+	// plugin. `AWS`, `Azure` and `GCP` have Argo CD use its own identity in the
+	// cloud, and `Exec` has it run a plugin; of the kubeconfig they take only how
+	// to reach the server.
 	// +optional
-	// +kubebuilder:validation:Enum=Auto;Kubeconfig
+	// +kubebuilder:validation:Enum=Auto;Kubeconfig;AWS;Azure;GCP;Exec
 	// +kubebuilder:default=Auto
 	Type CredentialsType `json:"type,omitempty"`
+
+	// AllowInsecure carries over the kubeconfig's insecure-skip-tls-verify, which
+	// is refused otherwise: Argo CD then sends its credentials to whoever answers.
+	// +optional
+	AllowInsecure bool `json:"allowInsecure,omitempty"`
+
+	// AWS says what of EKS to authenticate to. Required with type AWS, and only
+	// with it.
+	// +optional
+	AWS *AWSCredentials `json:"aws,omitempty"`
+
+	// Azure says how to authenticate to AKS. Only with type Azure.
+	// +optional
+	Azure *AzureCredentials `json:"azure,omitempty"`
+
+	// Exec is the credential plugin to run. Required with type Exec, and only with
+	// it.
+	// +optional
+	Exec *ExecCredentials `json:"exec,omitempty"`
+}
+
+// AWSCredentials have Argo CD authenticate to EKS by its own AWS identity.
+type AWSCredentials struct {
+	// ClusterName is the EKS cluster's name. Exactly one of the fields for it must
+	// be set.
+	// +optional
+	ClusterName *string `json:"clusterName,omitempty"`
+
+	// ClusterNameFromFieldPath is the XR's field that holds the EKS cluster's name.
+	// +optional
+	ClusterNameFromFieldPath *string `json:"clusterNameFromFieldPath,omitempty"`
+
+	// RoleARN is the IAM role that Argo CD assumes. Default: none.
+	// +optional
+	RoleARN *string `json:"roleARN,omitempty"`
+
+	// RoleARNFromFieldPath is the XR's field that holds the IAM role.
+	// +optional
+	RoleARNFromFieldPath *string `json:"roleARNFromFieldPath,omitempty"`
+
+	// RoleARNFromEnvironmentFieldPath is the environment's field that holds the
+	// IAM role.
+	// +optional
+	RoleARNFromEnvironmentFieldPath *string `json:"roleARNFromEnvironmentFieldPath,omitempty"`
+
+	// Region of AWS's token service. Default: that of Argo CD's environment.
+	// +optional
+	Region string `json:"region,omitempty"`
+
+	// Profile in Argo CD's AWS configuration. Default: its default.
+	// +optional
+	Profile string `json:"profile,omitempty"`
+}
+
+// AzureCredentials have Argo CD authenticate to AKS by its own Azure identity.
+type AzureCredentials struct {
+	// TenantID of Entra ID, a UUID or a domain. Default: that of Argo CD's
+	// environment.
+	// +optional
+	TenantID string `json:"tenantID,omitempty"`
+
+	// ClientID of Argo CD's identity, a UUID. Default: that of Argo CD's
+	// environment.
+	// +optional
+	ClientID string `json:"clientID,omitempty"`
+
+	// ServerID is the AKS server application, a UUID. Default: that of all AKS
+	// clusters, 6dae42f8-4368-4678-94ff-3960e28e3630.
+	// +optional
+	ServerID string `json:"serverID,omitempty"`
+
+	// Environment of Azure, for example AzureChinaCloud. Default: AzurePublicCloud.
+	// +optional
+	Environment string `json:"environment,omitempty"`
+
+	// LoginMethod by which Argo CD gets a token. Default: workloadidentity.
+	// +optional
+	// +kubebuilder:validation:Enum=workloadidentity;msi;spn;azurecli
+	LoginMethod AzureLoginMethod `json:"loginMethod,omitempty"`
+}
+
+// An AzureLoginMethod is a way to get a token of Azure without asking anyone.
+type AzureLoginMethod string
+
+// Ways to get a token of Azure.
+const (
+	AzureLoginWorkloadIdentity AzureLoginMethod = "workloadidentity"
+	AzureLoginManagedIdentity  AzureLoginMethod = "msi"
+	AzureLoginServicePrincipal AzureLoginMethod = "spn"
+	AzureLoginAzureCLI         AzureLoginMethod = "azurecli"
+)
+
+// ExecCredentials have Argo CD run a credential plugin of client-go.
+type ExecCredentials struct {
+	// Command to run. It must be in Argo CD's image, which has argocd-k8s-auth.
+	Command string `json:"command"`
+
+	// Args of the command.
+	// +optional
+	Args []string `json:"args,omitempty"`
+
+	// Env are environment variables to set for the command.
+	// +optional
+	Env map[string]string `json:"env,omitempty"`
+
+	// APIVersion of what the command prints.
+	// +optional
+	// +kubebuilder:validation:Enum=client.authentication.k8s.io/v1;client.authentication.k8s.io/v1beta1
+	// +kubebuilder:default=client.authentication.k8s.io/v1beta1
+	APIVersion string `json:"apiVersion,omitempty"`
+
+	// InstallHint is shown where the command is not there.
+	// +optional
+	InstallHint string `json:"installHint,omitempty"`
+
+	// ProvideClusterInfo gives the command the cluster's address and CA.
+	// +optional
+	ProvideClusterInfo bool `json:"provideClusterInfo,omitempty"`
 }
 
 // A Cluster is what Argo CD knows of the cluster beside its credentials.
 type Cluster struct {
-	// Name of the cluster in Argo CD. Excludes nameFromFieldPath. Default: the
+	// Name of the cluster in Argo CD. Default: the
 	// XR's name; for a namespaced XR, `<namespace>.<name>`.
 	// +optional
 	Name *string `json:"name,omitempty"`
@@ -125,9 +289,13 @@ type Cluster struct {
 	// +optional
 	NameFromFieldPath *string `json:"nameFromFieldPath,omitempty"`
 
+	// NameFromEnvironmentFieldPath is the environment's field that holds the
+	// cluster's name.
+	// +optional
+	NameFromEnvironmentFieldPath *string `json:"nameFromEnvironmentFieldPath,omitempty"`
+
 	// Server is the URL of the cluster's API server, where Argo CD reaches it at
-	// another one than the kubeconfig says. Excludes serverFromFieldPath.
-	// Default: the kubeconfig's.
+	// another one than the kubeconfig says. Default: the kubeconfig's.
 	// +optional
 	Server *string `json:"server,omitempty"`
 
@@ -135,14 +303,39 @@ type Cluster struct {
 	// +optional
 	ServerFromFieldPath *string `json:"serverFromFieldPath,omitempty"`
 
-	// Project is the AppProject of Argo CD that the cluster belongs to. Excludes
-	// projectFromFieldPath. Default: none, which lets every project deploy to it.
+	// ServerFromEnvironmentFieldPath is the environment's field that holds the
+	// server's URL.
+	// +optional
+	ServerFromEnvironmentFieldPath *string `json:"serverFromEnvironmentFieldPath,omitempty"`
+
+	// Project is the AppProject of Argo CD that the cluster belongs to.
+	// Default: none, which lets every project deploy to it.
 	// +optional
 	Project *string `json:"project,omitempty"`
 
 	// ProjectFromFieldPath is the XR's field that holds the project's name.
 	// +optional
 	ProjectFromFieldPath *string `json:"projectFromFieldPath,omitempty"`
+
+	// ProjectFromEnvironmentFieldPath is the environment's field that holds the
+	// project's name.
+	// +optional
+	ProjectFromEnvironmentFieldPath *string `json:"projectFromEnvironmentFieldPath,omitempty"`
+
+	// Namespaces that Argo CD manages in the cluster. Default: all.
+	// +optional
+	Namespaces []string `json:"namespaces,omitempty"`
+
+	// ClusterResources says whether Argo CD manages cluster-scoped resources, too,
+	// where it manages only some namespaces. Only with namespaces.
+	// +optional
+	ClusterResources bool `json:"clusterResources,omitempty"`
+
+	// Shard of Argo CD's application controller that manages the cluster. Default:
+	// Argo CD's choice.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Shard *int32 `json:"shard,omitempty"`
 
 	// Labels of the cluster Secret, for ApplicationSets to select on. Keys under
 	// `argocd.argoproj.io/` and `argocd.fn.crossplane.io/`, and those that are
@@ -167,21 +360,41 @@ type Cluster struct {
 	AnnotationsFrom []MetadataSource `json:"annotationsFrom,omitempty"`
 }
 
-// A FromFieldPathPolicy says what happens where the XR does not have a field.
+// A FromFieldPathPolicy says what happens where there is no such field.
 type FromFieldPathPolicy string
 
-// What happens where the XR does not have a field.
+// What happens where there is no such field.
 const (
-	// FromFieldPathRequired waits until the XR has the field.
+	// FromFieldPathRequired waits until there is the field.
 	FromFieldPathRequired FromFieldPathPolicy = "Required"
 
 	// FromFieldPathOptional goes on without the field.
 	FromFieldPathOptional FromFieldPathPolicy = "Optional"
 )
 
-// A MetadataSource takes labels or annotations from a field of the XR.
+// A MetadataSourceType is a kind of place that labels and annotations come from.
+type MetadataSourceType string
+
+// Places that labels and annotations come from.
+const (
+	// FromCompositeFieldPath is a field of the XR.
+	FromCompositeFieldPath MetadataSourceType = "FromCompositeFieldPath"
+
+	// FromEnvironmentFieldPath is a field of the environment that earlier steps of
+	// the pipeline made, for example of EnvironmentConfigs.
+	FromEnvironmentFieldPath MetadataSourceType = "FromEnvironmentFieldPath"
+)
+
+// A MetadataSource takes labels or annotations from a field of the XR or of the
+// pipeline's environment.
 type MetadataSource struct {
-	// FieldPath of the XR's field: a string, number or boolean with key, a map
+	// Type of the source: the XR's field, or the environment's.
+	// +optional
+	// +kubebuilder:validation:Enum=FromCompositeFieldPath;FromEnvironmentFieldPath
+	// +kubebuilder:default=FromCompositeFieldPath
+	Type MetadataSourceType `json:"type,omitempty"`
+
+	// FieldPath of the field: a string, number or boolean with key, a map
 	// of them without.
 	FieldPath string `json:"fieldPath"`
 
@@ -195,8 +408,8 @@ type MetadataSource struct {
 	// +optional
 	KeyPrefix string `json:"keyPrefix,omitempty"`
 
-	// Policy for an XR that does not have the field: `Required` waits for it,
-	// `Optional` goes on without.
+	// Policy for a field that is not there: `Required` waits for it, `Optional`
+	// goes on without.
 	// +optional
 	// +kubebuilder:validation:Enum=Required;Optional
 	// +kubebuilder:default=Required

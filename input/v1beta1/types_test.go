@@ -54,6 +54,9 @@ func TestDefaults(t *testing.T) {
 	want := map[string]any{
 		"kubeconfigFrom.type":                  string((*KubeconfigSource)(nil).GetType()),
 		"credentials.type":                     string((*Credentials)(nil).GetType()),
+		"cluster.labelsFrom.type":              string((*MetadataSource)(nil).GetType()),
+		"cluster.annotationsFrom.type":         string((*MetadataSource)(nil).GetType()),
+		"credentials.exec.apiVersion":          (*ExecCredentials)(nil).GetAPIVersion(),
 		"cluster.labelsFrom.policy":            string((*MetadataSource)(nil).GetPolicy()),
 		"cluster.annotationsFrom.policy":       string((*MetadataSource)(nil).GetPolicy()),
 		"output.type":                          string((*Output)(nil).GetType()),
@@ -76,10 +79,33 @@ func TestDefaults(t *testing.T) {
 func TestEnums(t *testing.T) {
 	inputs := map[string]func(string) *ClusterRegistration{
 		"kubeconfigFrom.type": func(v string) *ClusterRegistration {
-			return &ClusterRegistration{KubeconfigFrom: &KubeconfigSource{Type: KubeconfigSourceType(v)}}
+			in := &ClusterRegistration{KubeconfigFrom: &KubeconfigSource{Type: KubeconfigSourceType(v)}}
+			if in.KubeconfigFrom.Type == KubeconfigSourceSecret {
+				in.KubeconfigFrom.SecretRef = &SecretReference{Name: ptr("x")}
+			}
+			return in
 		},
 		"credentials.type": func(v string) *ClusterRegistration {
-			return &ClusterRegistration{Credentials: &Credentials{Type: CredentialsType(v)}}
+			c := &Credentials{Type: CredentialsType(v)}
+			switch c.Type {
+			case CredentialsAWS:
+				c.AWS = &AWSCredentials{ClusterName: ptr("x")}
+			case CredentialsExec:
+				c.Exec = &ExecCredentials{Command: "x"}
+			}
+			return &ClusterRegistration{Credentials: c}
+		},
+		"credentials.azure.loginMethod": func(v string) *ClusterRegistration {
+			return &ClusterRegistration{Credentials: &Credentials{Type: CredentialsAzure, Azure: &AzureCredentials{LoginMethod: AzureLoginMethod(v)}}}
+		},
+		"credentials.exec.apiVersion": func(v string) *ClusterRegistration {
+			return &ClusterRegistration{Credentials: &Credentials{Type: CredentialsExec, Exec: &ExecCredentials{Command: "x", APIVersion: v}}}
+		},
+		"cluster.labelsFrom.type": func(v string) *ClusterRegistration {
+			return &ClusterRegistration{Cluster: &Cluster{LabelsFrom: []MetadataSource{{FieldPath: "a", Type: MetadataSourceType(v)}}}}
+		},
+		"cluster.annotationsFrom.type": func(v string) *ClusterRegistration {
+			return &ClusterRegistration{Cluster: &Cluster{AnnotationsFrom: []MetadataSource{{FieldPath: "a", Type: MetadataSourceType(v)}}}}
 		},
 		"cluster.labelsFrom.policy": func(v string) *ClusterRegistration {
 			return &ClusterRegistration{Cluster: &Cluster{LabelsFrom: []MetadataSource{{FieldPath: "a", Policy: FromFieldPathPolicy(v)}}}}
@@ -122,3 +148,5 @@ func TestEnums(t *testing.T) {
 		t.Errorf("want %d enums in the CRD, got %d", len(inputs), seen)
 	}
 }
+
+func ptr(s string) *string { return &s }

@@ -2,6 +2,7 @@ package v1beta1
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -58,7 +59,7 @@ func (in *ClusterRegistration) Validate() field.ErrorList {
 		}
 	}
 	if in.Credentials != nil {
-		errs = append(errs, oneOf(field.NewPath("credentials", "type"), in.Credentials.Type, CredentialsAuto, CredentialsKubeconfig)...)
+		errs = append(errs, in.Credentials.validate(field.NewPath("credentials"))...)
 	}
 	if in.Cluster != nil {
 		errs = append(errs, in.Cluster.validate(field.NewPath("cluster"))...)
@@ -74,10 +75,14 @@ func (in *ClusterRegistration) Validate() field.ErrorList {
 func (in *ClusterRegistration) ValidateFor(namespace string) field.ErrorList {
 	path := field.NewPath("output")
 	if namespace == "" {
+		var errs field.ErrorList
 		if ref := in.Output.GetObject().GetProviderConfigRef(); ref != nil && ref.Kind != "" {
-			return field.ErrorList{field.Forbidden(path.Child("object", "providerConfigRef", "kind"), "may only be set for namespaced XRs; the Object of a cluster-scoped one has no such field")}
+			errs = append(errs, field.Forbidden(path.Child("object", "providerConfigRef", "kind"), "may only be set for namespaced XRs; the Object of a cluster-scoped one has no such field"))
 		}
-		return nil
+		if ref := in.KubeconfigFrom.GetSecretRef(); ref != nil && ref.NamespaceValue() == (Value{}) {
+			errs = append(errs, field.Required(field.NewPath("kubeconfigFrom", "secretRef", "namespace"), "must be set for cluster-scoped XRs, which have no namespace of their own"))
+		}
+		return errs
 	}
 	if in.Output.GetType() == OutputSecret && namespace != in.Output.GetNamespace() {
 		return field.ErrorList{field.Invalid(path.Child("type"), OutputSecret, "cannot work for an XR in namespace "+namespace+", which can only compose Secrets there; set output.type: Object")}
@@ -86,18 +91,101 @@ func (in *ClusterRegistration) ValidateFor(namespace string) field.ErrorList {
 }
 
 func (s *KubeconfigSource) validate(path *field.Path) field.ErrorList {
-	errs := oneOf(path.Child("type"), s.Type, KubeconfigSourceComposedResource, KubeconfigSourceCompositeResource)
+	errs := oneOf(path.Child("type"), s.Type, KubeconfigSourceComposedResource, KubeconfigSourceCompositeResource, KubeconfigSourceSecret)
 	if s.ResourceName != "" && s.GetType() != KubeconfigSourceComposedResource {
 		errs = append(errs, field.Forbidden(path.Child("resourceName"), "may only be set with type "+string(KubeconfigSourceComposedResource)))
+	}
+	path = path.Child("secretRef")
+	switch isSecret := s.GetType() == KubeconfigSourceSecret; {
+	case isSecret && s.SecretRef == nil:
+		errs = append(errs, field.Required(path, "must be set with type "+string(KubeconfigSourceSecret)))
+	case !isSecret && s.SecretRef != nil:
+		errs = append(errs, field.Forbidden(path, "may only be set with type "+string(KubeconfigSourceSecret)))
+	case s.SecretRef != nil:
+		ref := s.SecretRef
+		errs = append(errs, validateValue(path, "name", ref.NameValue(), CheckSecretName)...)
+		errs = append(errs, validateValue(path, "namespace", ref.NamespaceValue(), CheckNamespace)...)
+		if ref.NameValue() == (Value{}) {
+			errs = append(errs, field.Required(path.Child("name"), "or nameFromFieldPath must be set"))
+		}
+	}
+	return errs
+}
+
+func (c *Credentials) validate(path *field.Path) field.ErrorList {
+	errs := oneOf(path.Child("type"), c.Type, CredentialsAuto, CredentialsKubeconfig, CredentialsAWS, CredentialsAzure, CredentialsGCP, CredentialsExec)
+	for _, f := range []struct {
+		name     string
+		of       CredentialsType
+		set      bool
+		required bool
+	}{
+		{"aws", CredentialsAWS, c.AWS != nil, true},
+		{"azure", CredentialsAzure, c.Azure != nil, false},
+		{"exec", CredentialsExec, c.Exec != nil, true},
+	} {
+		switch isType := c.GetType() == f.of; {
+		case f.set && !isType:
+			errs = append(errs, field.Forbidden(path.Child(f.name), "may only be set with type "+string(f.of)))
+		case !f.set && isType && f.required:
+			errs = append(errs, field.Required(path.Child(f.name), "must be set with type "+string(f.of)))
+		}
+	}
+	if c.AWS != nil {
+		errs = append(errs, c.AWS.validate(path.Child("aws"))...)
+	}
+	if c.Azure != nil {
+		errs = append(errs, c.Azure.validate(path.Child("azure"))...)
+	}
+	if c.Exec != nil {
+		errs = append(errs, c.Exec.validate(path.Child("exec"))...)
+	}
+	return errs
+}
+
+func (c *AWSCredentials) validate(path *field.Path) field.ErrorList {
+	errs := validateValue(path, "clusterName", c.ClusterNameValue(), argocd.CheckEKSClusterName)
+	if c.ClusterNameValue() == (Value{}) {
+		errs = append(errs, field.Required(path.Child("clusterName"), "or clusterNameFromFieldPath must be set"))
+	}
+	errs = append(errs, validateValue(path, "roleARN", c.RoleARNValue(), argocd.CheckRoleARN)...)
+	return append(errs, invalid(path.Child("region"), c.Region, argocd.CheckAWSRegion(c.Region))...)
+}
+
+func (c *AzureCredentials) validate(path *field.Path) field.ErrorList {
+	errs := invalid(path.Child("tenantID"), c.TenantID, argocd.CheckAzureTenant(c.TenantID))
+	errs = append(errs, invalid(path.Child("clientID"), c.ClientID, argocd.CheckUUID(c.ClientID))...)
+	errs = append(errs, invalid(path.Child("serverID"), c.ServerID, argocd.CheckUUID(c.ServerID))...)
+	errs = append(errs, invalid(path.Child("environment"), c.Environment, argocd.CheckAzureEnvironment(c.Environment))...)
+	return append(errs, oneOf(path.Child("loginMethod"), c.LoginMethod,
+		AzureLoginWorkloadIdentity, AzureLoginManagedIdentity, AzureLoginServicePrincipal, AzureLoginAzureCLI)...)
+}
+
+func (c *ExecCredentials) validate(path *field.Path) field.ErrorList {
+	errs := oneOf(path.Child("apiVersion"), c.APIVersion, "client.authentication.k8s.io/v1", DefaultExecAPIVersion)
+	if c.Command == "" {
+		errs = append(errs, field.Required(path.Child("command"), "must be a credential plugin in Argo CD's image, like argocd-k8s-auth"))
+	}
+	for _, k := range slices.Sorted(maps.Keys(c.Env)) {
+		errs = append(errs, invalid(path.Child("env").Key(k), field.OmitValueType{}, validation.IsEnvVarName(k))...)
 	}
 	return errs
 }
 
 func (c *Cluster) validate(path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	errs = append(errs, literalOrFieldPath(path, "name", c.Name, c.NameFromFieldPath, argocd.CheckName)...)
-	errs = append(errs, literalOrFieldPath(path, "server", c.Server, c.ServerFromFieldPath, CheckServer)...)
-	errs = append(errs, literalOrFieldPath(path, "project", c.Project, c.ProjectFromFieldPath, argocd.CheckProject)...)
+	errs = append(errs, validateValue(path, "name", c.NameValue(), argocd.CheckName)...)
+	errs = append(errs, validateValue(path, "server", c.ServerValue(), CheckServer)...)
+	errs = append(errs, validateValue(path, "project", c.ProjectValue(), argocd.CheckProject)...)
+	for i, n := range c.Namespaces {
+		errs = append(errs, invalid(path.Child("namespaces").Index(i), n, CheckNamespace(n))...)
+	}
+	if c.ClusterResources && len(c.Namespaces) == 0 {
+		errs = append(errs, field.Forbidden(path.Child("clusterResources"), "may only be set with namespaces; without, Argo CD manages all of the cluster"))
+	}
+	if c.Shard != nil && *c.Shard < 0 {
+		errs = append(errs, field.Invalid(path.Child("shard"), *c.Shard, "must not be negative"))
+	}
 	errs = append(errs, validateMetadata(path, "labels", c.Labels, c.LabelsFrom, CheckLabel)...)
 	errs = append(errs, validateMetadata(path, "annotations", c.Annotations, c.AnnotationsFrom, CheckAnnotation)...)
 	return errs
@@ -106,10 +194,10 @@ func (c *Cluster) validate(path *field.Path) field.ErrorList {
 func (o *Output) validate(path *field.Path) field.ErrorList {
 	errs := oneOf(path.Child("type"), o.Type, OutputAuto, OutputObject, OutputSecret)
 	if o.Namespace != "" {
-		errs = append(errs, invalid(path.Child("namespace"), o.Namespace, validation.IsDNS1123Label(o.Namespace))...)
+		errs = append(errs, invalid(path.Child("namespace"), o.Namespace, CheckNamespace(o.Namespace))...)
 	}
 	if o.Name != "" {
-		errs = append(errs, invalid(path.Child("name"), o.Name, validation.IsDNS1123Subdomain(o.Name))...)
+		errs = append(errs, invalid(path.Child("name"), o.Name, CheckSecretName(o.Name))...)
 	}
 	if o.Object == nil {
 		return errs
@@ -161,6 +249,7 @@ func validateMetadata(path *field.Path, name string, static map[string]string, f
 	for i := range from {
 		s, sPath := &from[i], path.Child(name+"From").Index(i)
 		errs = append(errs, validateFieldPath(sPath.Child("fieldPath"), s.FieldPath)...)
+		errs = append(errs, oneOf(sPath.Child("type"), s.Type, FromCompositeFieldPath, FromEnvironmentFieldPath)...)
 		errs = append(errs, oneOf(sPath.Child("policy"), s.Policy, FromFieldPathRequired, FromFieldPathOptional)...)
 		switch {
 		case s.Key != "" && s.KeyPrefix != "":
@@ -178,30 +267,43 @@ func validateMetadata(path *field.Path, name string, static map[string]string, f
 	return errs
 }
 
-// literalOrFieldPath validates a field that is either given or taken from the XR.
-func literalOrFieldPath(path *field.Path, name string, literal, fieldPath *string, check func(string) []string) field.ErrorList {
+// validateValue validates the fields for one value: the literal is named by the field,
+// and the others after it.
+func validateValue(path *field.Path, name string, v Value, check func(string) []string) field.ErrorList {
 	var errs field.ErrorList
-	fromName := name + "FromFieldPath"
-	if literal != nil && fieldPath != nil {
-		errs = append(errs, field.Forbidden(path.Child(fromName), "may not be set together with "+name))
-	}
-	if literal != nil {
-		var value any = *literal
-		if strings.Contains(*literal, "@") {
+	first := ""
+	if v.Literal != nil {
+		first = name
+		var value any = *v.Literal
+		if strings.Contains(*v.Literal, "@") {
 			// It may be a URL with a password.
 			value = field.OmitValueType{}
 		}
-		errs = append(errs, invalid(path.Child(name), value, check(*literal))...)
+		errs = append(errs, invalid(path.Child(name), value, check(*v.Literal))...)
 	}
-	if fieldPath != nil {
-		errs = append(errs, validateFieldPath(path.Child(fromName), *fieldPath)...)
+	for _, f := range []struct {
+		name string
+		path *string
+	}{
+		{name + "FromFieldPath", v.FieldPath},
+		{name + "FromEnvironmentFieldPath", v.EnvironmentFieldPath},
+	} {
+		if f.path == nil {
+			continue
+		}
+		errs = append(errs, validateFieldPath(path.Child(f.name), *f.path)...)
+		if first == "" {
+			first = f.name
+			continue
+		}
+		errs = append(errs, field.Forbidden(path.Child(f.name), "may not be set together with "+first))
 	}
 	return errs
 }
 
 func validateFieldPath(path *field.Path, fieldPath string) field.ErrorList {
 	if fieldPath == "" {
-		return field.ErrorList{field.Required(path, "must be a field path of the XR, like spec.parameters.environment")}
+		return field.ErrorList{field.Required(path, "must be a field path, like spec.parameters.environment")}
 	}
 	segments, err := fieldpath.Parse(fieldPath)
 	if err != nil {
@@ -228,6 +330,12 @@ func invalid(path *field.Path, value any, problems []string) field.ErrorList {
 	}
 	return errs
 }
+
+// CheckNamespace says what is wrong with the name of a namespace; nothing if it is fine.
+func CheckNamespace(name string) []string { return validation.IsDNS1123Label(name) }
+
+// CheckSecretName says what is wrong with the name of a Secret; nothing if it is fine.
+func CheckSecretName(name string) []string { return validation.IsDNS1123Subdomain(name) }
 
 // CheckServer says what is wrong with the URL of an API server; nothing if it is
 // fine.

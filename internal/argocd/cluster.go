@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -40,6 +41,14 @@ type Cluster struct {
 	// Project is the AppProject that the cluster belongs to. Empty for none.
 	Project string
 
+	// Namespaces that Argo CD manages; all if empty. ClusterResources says whether it
+	// manages cluster-scoped resources too, where it manages only some namespaces.
+	Namespaces       []string
+	ClusterResources bool
+
+	// Shard of the application controller. Nil for Argo CD's choice.
+	Shard *int32
+
 	// Labels and Annotations of the Secret, which ApplicationSets select on and
 	// take values from. The label of a cluster Secret is added to them.
 	Labels, Annotations map[string]string
@@ -62,6 +71,15 @@ func (c *Cluster) Secret(namespace, name string) (map[string]any, error) {
 	}
 	if c.Project != "" {
 		data["project"] = encode([]byte(c.Project))
+	}
+	if len(c.Namespaces) > 0 {
+		data["namespaces"] = encode([]byte(strings.Join(c.Namespaces, ",")))
+	}
+	if c.ClusterResources {
+		data["clusterResources"] = encode([]byte("true"))
+	}
+	if c.Shard != nil {
+		data["shard"] = encode([]byte(strconv.Itoa(int(*c.Shard))))
 	}
 	labels := map[string]any{}
 	for k, v := range c.Labels {

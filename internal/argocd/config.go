@@ -1,6 +1,7 @@
 package argocd
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/crossplane-contrib/function-argocd-cluster/internal/kubeconfig"
@@ -33,74 +34,113 @@ type TLSClientConfig struct {
 // AWSAuthConfig has Argo CD authenticate to an EKS cluster by its own AWS identity.
 type AWSAuthConfig struct {
 	ClusterName string `json:"clusterName,omitempty"`
+	RoleARN     string `json:"roleARN,omitempty"`
+	Profile     string `json:"profile,omitempty"`
 }
 
 // ExecProviderConfig has Argo CD run a credential plugin.
 type ExecProviderConfig struct {
-	Command    string            `json:"command,omitempty"`
-	Args       []string          `json:"args,omitempty"`
-	Env        map[string]string `json:"env,omitempty"`
-	APIVersion string            `json:"apiVersion,omitempty"`
+	Command            string            `json:"command,omitempty"`
+	Args               []string          `json:"args,omitempty"`
+	Env                map[string]string `json:"env,omitempty"`
+	APIVersion         string            `json:"apiVersion,omitempty"`
+	InstallHint        string            `json:"installHint,omitempty"`
+	ProvideClusterInfo bool              `json:"provideClusterInfo,omitempty"`
 }
 
-// ConfigOptions for NewClusterConfig.
-type ConfigOptions struct {
-	// NoPlugins refuses a kubeconfig that authenticates by a plugin.
-	NoPlugins bool
-
-	// GKE says that GKE's provider wrote the kubeconfig, so that one without any
-	// credential is for Argo CD's own Google identity. A Google token is bound to
-	// no cluster: whoever else could write a server into a kubeconfig would be
-	// sent one.
-	GKE bool
-}
-
-// NewClusterConfig returns the config with which Argo CD connects as the kubeconfig
-// says. Its errors are of type *kubeconfig.Error.
-func NewClusterConfig(c *kubeconfig.Connection, o ConfigOptions) (*ClusterConfig, error) {
+// NewClusterConfig returns the config with which Argo CD reaches the cluster, but does
+// not authenticate yet. Its errors are of type *kubeconfig.Error.
+func NewClusterConfig(c *kubeconfig.Connection) (*ClusterConfig, error) {
 	if IsInCluster(c.Server) {
 		return nil, kubeconfig.Invalid("the kubeconfig's server is the hub's own in-cluster address, by which Argo CD means the hub; set cluster.server to the address at which Argo CD reaches the cluster")
 	}
-	cfg := &ClusterConfig{
-		TLSClientConfig:    TLSClientConfig{ServerName: c.TLSServerName, CAData: c.CAData},
+	return &ClusterConfig{
+		TLSClientConfig:    TLSClientConfig{Insecure: c.Insecure, ServerName: c.TLSServerName, CAData: c.CAData},
 		DisableCompression: c.DisableCompression,
 		ProxyURL:           c.ProxyURL,
-	}
-	cred := c.Credential
-	switch {
-	case cred.ClientCertificate != nil:
-		cfg.TLSClientConfig.CertData = cred.ClientCertificate.CertData
-		cfg.TLSClientConfig.KeyData = cred.ClientCertificate.KeyData
-		return cfg, nil
-	case cred.BearerToken != "":
-		cfg.BearerToken = cred.BearerToken
-		return cfg, nil
-	case cred.BasicAuth != nil:
-		cfg.Username, cfg.Password = cred.BasicAuth.Username, cred.BasicAuth.Password
-		return cfg, nil
-	case o.NoPlugins:
-		return nil, kubeconfig.Unsupported("the kubeconfig's user has no client certificate, token, or username and password, and credentials.type Kubeconfig takes nothing else")
-	case cred.Exec != nil:
-		return cfg, translateExec(cred.Exec, cfg)
-	case cred.AuthProvider != nil:
-		return cfg, translateAuthProvider(cred.AuthProvider, cfg)
-	case o.GKE:
-		cfg.ExecProviderConfig = k8sAuth("gcp")
-		return cfg, nil
-	}
-	return nil, kubeconfig.Unsupported("the kubeconfig's user has no credentials")
+	}, nil
 }
 
-// CredentialType names how a config authenticates, for people.
-func (c *ClusterConfig) CredentialType() string {
+// UseCredential has Argo CD authenticate by a kubeconfig's certificate, token, or
+// username and password. It reports false where there is none of them.
+func (cfg *ClusterConfig) UseCredential(c kubeconfig.Credential) bool {
 	switch {
-	case c.AWSAuthConfig != nil:
-		return "Argo CD's AWS identity"
-	case c.ExecProviderConfig != nil:
-		return strings.Join(append([]string{c.ExecProviderConfig.Command}, c.ExecProviderConfig.Args[:1]...), " ")
-	case len(c.TLSClientConfig.CertData) > 0:
-		return "client certificate"
+	case c.ClientCertificate != nil:
+		cfg.TLSClientConfig.CertData = c.ClientCertificate.CertData
+		cfg.TLSClientConfig.KeyData = c.ClientCertificate.KeyData
 	case c.BearerToken != "":
+		cfg.BearerToken = c.BearerToken
+	case c.BasicAuth != nil:
+		cfg.Username, cfg.Password = c.BasicAuth.Username, c.BasicAuth.Password
+	default:
+		return false
+	}
+	return true
+}
+
+// UseGCP has Argo CD authenticate by its own Google identity. Its token is bound to no
+// cluster: whoever can write the server gets one.
+func (cfg *ClusterConfig) UseGCP() { cfg.ExecProviderConfig = k8sAuth("gcp") }
+
+// An AzureIdentity says how Argo CD authenticates by its own Azure identity. What is
+// empty is as in Argo CD's environment.
+type AzureIdentity struct {
+	TenantID, ClientID, ServerID, Environment, LoginMethod string
+}
+
+// UseAzure has Argo CD authenticate by its own Azure identity.
+func (cfg *ClusterConfig) UseAzure(i AzureIdentity) {
+	env := map[string]string{
+		"AAD_ENVIRONMENT_NAME":      i.Environment,
+		"AAD_LOGIN_METHOD":          i.LoginMethod,
+		"AAD_SERVER_APPLICATION_ID": i.ServerID,
+		"AZURE_CLIENT_ID":           i.ClientID,
+		"AZURE_TENANT_ID":           i.TenantID,
+	}
+	maps.DeleteFunc(env, func(_, v string) bool { return v == "" })
+	cfg.ExecProviderConfig = k8sAuth("azure")
+	cfg.ExecProviderConfig.Env = env
+}
+
+// An AWSIdentity says how Argo CD authenticates by its own AWS identity. What is empty,
+// but for the EKS cluster's name, is as in Argo CD's environment.
+type AWSIdentity struct {
+	ClusterName, RoleARN, Profile, Region string
+}
+
+// UseAWS has Argo CD authenticate by its own AWS identity. awsAuthConfig has no place for
+// a region.
+func (cfg *ClusterConfig) UseAWS(i AWSIdentity) {
+	if i.Region == "" {
+		cfg.AWSAuthConfig = &AWSAuthConfig{ClusterName: i.ClusterName, RoleARN: i.RoleARN, Profile: i.Profile}
+		return
+	}
+	args := []string{"aws", "--cluster-name", i.ClusterName}
+	if i.RoleARN != "" {
+		args = append(args, "--role-arn", i.RoleARN)
+	}
+	if i.Profile != "" {
+		args = append(args, "--profile", i.Profile)
+	}
+	cfg.ExecProviderConfig = k8sAuth(args...)
+	cfg.ExecProviderConfig.Env = map[string]string{"AWS_REGION": i.Region}
+}
+
+// UseExec has Argo CD run a credential plugin.
+func (cfg *ClusterConfig) UseExec(e ExecProviderConfig) { cfg.ExecProviderConfig = &e }
+
+// CredentialType names how a config authenticates, for people.
+func (cfg *ClusterConfig) CredentialType() string {
+	switch {
+	case cfg.AWSAuthConfig != nil:
+		return "Argo CD's AWS identity"
+	case cfg.ExecProviderConfig != nil && cfg.ExecProviderConfig.Command == k8sAuthCommand:
+		return strings.Join(append([]string{k8sAuthCommand}, cfg.ExecProviderConfig.Args[:min(1, len(cfg.ExecProviderConfig.Args))]...), " ")
+	case cfg.ExecProviderConfig != nil:
+		return "a plugin"
+	case len(cfg.TLSClientConfig.CertData) > 0:
+		return "client certificate"
+	case cfg.BearerToken != "":
 		return "bearer token"
 	}
 	return "basic auth"

@@ -9,8 +9,8 @@ import (
 	"github.com/crossplane-contrib/function-argocd-cluster/internal/kubeconfig"
 )
 
-// TestNewClusterConfig covers what of the translation of plugins the samples do not.
-func TestNewClusterConfig(t *testing.T) {
+// TestUsePlugin covers what of the translation of plugins the samples do not.
+func TestUsePlugin(t *testing.T) {
 	exec := func(name string, args ...string) kubeconfig.Credential {
 		return kubeconfig.Credential{Exec: &kubeconfig.Exec{Name: name, Args: args}}
 	}
@@ -60,16 +60,19 @@ func TestNewClusterConfig(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			cfg, err := NewClusterConfig(&kubeconfig.Connection{Server: "https://192.0.2.1", Credential: tc.credential}, ConfigOptions{})
+			cfg, err := NewClusterConfig(&kubeconfig.Connection{Server: "https://192.0.2.1"})
 			if err != nil {
-				t.Fatalf("\n%s\nNewClusterConfig(...): %v", tc.reason, err)
+				t.Fatal(err)
+			}
+			if err := cfg.UsePlugin(tc.credential); err != nil {
+				t.Fatalf("\n%s\nUsePlugin(...): %v", tc.reason, err)
 			}
 			got, err := json.Marshal(cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tc.want, string(got)); diff != "" {
-				t.Errorf("\n%s\nNewClusterConfig(...): -want, +got:\n%s", tc.reason, diff)
+				t.Errorf("\n%s\nUsePlugin(...): -want, +got:\n%s", tc.reason, diff)
 			}
 		})
 	}

@@ -17,40 +17,54 @@ import (
 // a login method are left out, and anything by which the kubeconfig's writer would
 // choose whom Argo CD poses as is refused.
 
+const k8sAuthCommand = "argocd-k8s-auth"
+
 // k8sAuth returns a call of Argo CD's own credential plugin. It prints credentials
 // of client.authentication.k8s.io/v1beta1 only.
 func k8sAuth(args ...string) *ExecProviderConfig {
 	return &ExecProviderConfig{
-		Command:    "argocd-k8s-auth",
+		Command:    k8sAuthCommand,
 		Args:       args,
 		APIVersion: "client.authentication.k8s.io/v1beta1",
 	}
 }
 
-func translateExec(e *kubeconfig.Exec, cfg *ClusterConfig) error {
+// UsePlugin has Argo CD authenticate by its own plugin that does what a kubeconfig's
+// does. Its errors are of type *kubeconfig.Error.
+func (cfg *ClusterConfig) UsePlugin(c kubeconfig.Credential) error {
+	switch {
+	case c.Exec != nil:
+		return cfg.useExecOf(c.Exec)
+	case c.AuthProvider != nil:
+		return cfg.useAuthProvider(c.AuthProvider)
+	}
+	return kubeconfig.Unsupported("the kubeconfig's user has no credentials")
+}
+
+func (cfg *ClusterConfig) useExecOf(e *kubeconfig.Exec) error {
 	switch e.Name {
 	case "kubelogin":
-		return translateKubelogin(e, cfg)
+		return cfg.useKubelogin(e)
 	case "gke-gcloud-auth-plugin":
-		return translateGKE(e, cfg)
+		return cfg.useGKEPlugin(e)
 	case "aws":
-		return translateAWSCLI(e, cfg)
+		return cfg.useAWSCLI(e)
 	case "aws-iam-authenticator":
-		return translateIAMAuthenticator(e, cfg)
+		return cfg.useIAMAuthenticator(e)
 	}
 	return kubeconfig.Unsupported("the kubeconfig's user runs the plugin " + pluginName(e.Name) + ", for which Argo CD has no equivalent")
 }
 
-func translateAuthProvider(p *kubeconfig.AuthProvider, cfg *ClusterConfig) error {
+func (cfg *ClusterConfig) useAuthProvider(p *kubeconfig.AuthProvider) error {
 	switch p.Name {
 	case "azure":
-		return azureExec(azureTarget{
-			environment: p.Config["environment"],
-			serverID:    p.Config["apiserver-id"],
-			tenantID:    p.Config["tenant-id"],
-		}, cfg)
+		return cfg.useAzureTarget(AzureIdentity{
+			Environment: p.Config["environment"],
+			ServerID:    p.Config["apiserver-id"],
+			TenantID:    p.Config["tenant-id"],
+		})
 	case "gcp":
-		cfg.ExecProviderConfig = k8sAuth("gcp")
+		cfg.UseGCP()
 		return nil
 	}
 	return kubeconfig.Unsupported("the kubeconfig's user has the auth-provider " + pluginName(p.Name) + ", for which Argo CD has no equivalent")
@@ -125,13 +139,19 @@ func checkEnv(e *kubeconfig.Exec, known ...string) error {
 	return nil
 }
 
+// callerRefused names the field of the input by which the Composition's author says
+// whom Argo CD poses as.
 func callerRefused(plugin, what string) error {
-	return kubeconfig.Unsupported("the kubeconfig's user runs " + plugin + " with " + what + ", by which a kubeconfig would choose whom Argo CD poses as")
+	field := "credentials.type AWS and credentials.aws"
+	if plugin == "kubelogin" {
+		field = "credentials.type Azure and credentials.azure"
+	}
+	return kubeconfig.Unsupported("the kubeconfig's user runs " + plugin + " with " + what + ", by which a kubeconfig would choose whom Argo CD poses as; set " + field + " instead")
 }
 
-// translateGKE translates gke-gcloud-auth-plugin
+// useGKEPlugin translates gke-gcloud-auth-plugin
 // (k8s.io/cloud-provider-gcp/cmd/gke-gcloud-auth-plugin).
-func translateGKE(e *kubeconfig.Exec, cfg *ClusterConfig) error {
+func (cfg *ClusterConfig) useGKEPlugin(e *kubeconfig.Exec) error {
 	f := newFlags()
 	f.ignoreBool("use_application_default_credentials")
 	if err := f.parse(e); err != nil {
@@ -140,12 +160,12 @@ func translateGKE(e *kubeconfig.Exec, cfg *ClusterConfig) error {
 	if err := checkEnv(e); err != nil {
 		return err
 	}
-	cfg.ExecProviderConfig = k8sAuth("gcp")
+	cfg.UseGCP()
 	return nil
 }
 
-// translateKubelogin translates kubelogin (github.com/Azure/kubelogin).
-func translateKubelogin(e *kubeconfig.Exec, cfg *ClusterConfig) error {
+// useKubelogin translates kubelogin (github.com/Azure/kubelogin).
+func (cfg *ClusterConfig) useKubelogin(e *kubeconfig.Exec) error {
 	f := newFlags()
 	environment := f.StringP("environment", "e", "", "")
 	serverID := f.String("server-id", "", "")
@@ -161,46 +181,25 @@ func translateKubelogin(e *kubeconfig.Exec, cfg *ClusterConfig) error {
 	if err := checkEnv(e, "AAD_LOGIN_METHOD"); err != nil {
 		return err
 	}
-	return azureExec(azureTarget{environment: *environment, serverID: *serverID, tenantID: *tenantID}, cfg)
+	return cfg.useAzureTarget(AzureIdentity{Environment: *environment, ServerID: *serverID, TenantID: *tenantID})
 }
 
-// An azureTarget is what a kubeconfig says of the cluster that it authenticates to.
-type azureTarget struct {
-	environment, serverID, tenantID string
-}
-
-var (
-	// What go-autorest's azure.EnvironmentFromName knows, but for
-	// AzureStackCloud, which reads a file.
-	azureEnvironment = regexp.MustCompile(`^(?i:|AzureCloud|AzurePublicCloud|AzureChinaCloud|AzureGermanCloud|AzureUSGovernment|AzureUSGovernmentCloud)$`)
-
-	// An application or tenant is named by a UUID, a tenant also by its domain.
-	azureServerID = regexp.MustCompile(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})?$`)
-	azureTenantID = regexp.MustCompile(`^([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*)?$`)
-)
-
-func azureExec(t azureTarget, cfg *ClusterConfig) error {
+// useAzureTarget has Argo CD authenticate to what a kubeconfig names.
+func (cfg *ClusterConfig) useAzureTarget(i AzureIdentity) error {
 	switch {
-	case !azureEnvironment.MatchString(t.environment):
+	case len(CheckAzureEnvironment(i.Environment)) > 0:
 		return kubeconfig.Unsupported("the kubeconfig's user names an Azure environment that is not known")
-	case !azureServerID.MatchString(t.serverID):
+	case len(CheckUUID(i.ServerID)) > 0:
 		return kubeconfig.Unsupported("the kubeconfig's user names an Azure server application that is no UUID")
-	case !azureTenantID.MatchString(t.tenantID):
+	case len(CheckAzureTenant(i.TenantID)) > 0:
 		return kubeconfig.Unsupported("the kubeconfig's user names an Azure tenant that is neither a UUID nor a domain")
 	}
-	env := map[string]string{
-		"AAD_ENVIRONMENT_NAME":      t.environment,
-		"AAD_SERVER_APPLICATION_ID": t.serverID,
-		"AZURE_TENANT_ID":           t.tenantID,
-	}
-	maps.DeleteFunc(env, func(_, v string) bool { return v == "" })
-	cfg.ExecProviderConfig = k8sAuth("azure")
-	cfg.ExecProviderConfig.Env = env
+	cfg.UseAzure(i)
 	return nil
 }
 
-// translateAWSCLI translates the AWS CLI's `aws eks get-token`.
-func translateAWSCLI(e *kubeconfig.Exec, cfg *ClusterConfig) error {
+// useAWSCLI translates the AWS CLI's `aws eks get-token`.
+func (cfg *ClusterConfig) useAWSCLI(e *kubeconfig.Exec) error {
 	f := newFlags()
 	cluster := f.String("cluster-name", "", "")
 	region := f.String("region", "", "")
@@ -209,12 +208,12 @@ func translateAWSCLI(e *kubeconfig.Exec, cfg *ClusterConfig) error {
 	if err := f.parse(e, "eks", "get-token"); err != nil {
 		return err
 	}
-	return eksAuth(e, *cluster, *region, cfg)
+	return cfg.useEKSTarget(e, *cluster, *region)
 }
 
-// translateIAMAuthenticator translates `aws-iam-authenticator token`
+// useIAMAuthenticator translates `aws-iam-authenticator token`
 // (sigs.k8s.io/aws-iam-authenticator).
-func translateIAMAuthenticator(e *kubeconfig.Exec, cfg *ClusterConfig) error {
+func (cfg *ClusterConfig) useIAMAuthenticator(e *kubeconfig.Exec) error {
 	f := newFlags()
 	cluster := f.StringP("cluster-id", "i", "", "")
 	region := f.String("region", "", "")
@@ -227,16 +226,11 @@ func translateIAMAuthenticator(e *kubeconfig.Exec, cfg *ClusterConfig) error {
 	if err := f.parse(e, "token"); err != nil {
 		return err
 	}
-	return eksAuth(e, *cluster, *region, cfg)
+	return cfg.useEKSTarget(e, *cluster, *region)
 }
 
-var (
-	// https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html
-	eksClusterName = regexp.MustCompile(`^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$`)
-	awsRegion      = regexp.MustCompile(`^([a-z]{2,}(-[a-z]+)+-\d+)?$`)
-)
-
-func eksAuth(e *kubeconfig.Exec, cluster, region string, cfg *ClusterConfig) error {
+// useEKSTarget has Argo CD authenticate to what a kubeconfig names.
+func (cfg *ClusterConfig) useEKSTarget(e *kubeconfig.Exec, cluster, region string) error {
 	if err := checkEnv(e, "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_STS_REGIONAL_ENDPOINTS"); err != nil {
 		return err
 	}
@@ -249,16 +243,11 @@ func eksAuth(e *kubeconfig.Exec, cluster, region string, cfg *ClusterConfig) err
 		}
 	}
 	switch {
-	case !eksClusterName.MatchString(cluster):
+	case len(CheckEKSClusterName(cluster)) > 0:
 		return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " without the name of an EKS cluster")
-	case !awsRegion.MatchString(region):
+	case len(CheckAWSRegion(region)) > 0:
 		return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " with a region that is none")
-	case region == "":
-		cfg.AWSAuthConfig = &AWSAuthConfig{ClusterName: cluster}
-	default:
-		// awsAuthConfig has no place for a region.
-		cfg.ExecProviderConfig = k8sAuth("aws", "--cluster-name", cluster)
-		cfg.ExecProviderConfig.Env = map[string]string{"AWS_REGION": region}
 	}
+	cfg.UseAWS(AWSIdentity{ClusterName: cluster, Region: region})
 	return nil
 }

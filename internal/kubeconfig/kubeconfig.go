@@ -39,6 +39,10 @@ type Connection struct {
 	// Empty for the certificates that the operating system trusts.
 	CAData []byte
 
+	// Insecure is for a server whose certificate is not verified at all. There is
+	// no CAData then.
+	Insecure bool
+
 	// ProxyURL is the proxy on the way to the server: http, https or socks5.
 	// Empty for none.
 	ProxyURL string
@@ -99,6 +103,12 @@ type Options struct {
 	// a loopback address, which a kubeconfig's own may not.
 	Server string
 
+	// AllowInsecure lets a kubeconfig have insecure-skip-tls-verify.
+	AllowInsecure bool
+
+	// NoCredential leaves the user out, whatever there is wrong with it.
+	NoCredential bool
+
 	// Now is the time at which a certificate must not have expired.
 	Now time.Time
 }
@@ -114,9 +124,9 @@ func Parse(data []byte, o Options) (*Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := connection(cluster, o.Server)
-	if err != nil {
-		return nil, err
+	c, err := connection(cluster, o)
+	if err != nil || o.NoCredential {
+		return c, err
 	}
 	c.Credential, err = credential(user, o.Now)
 	if err != nil {
@@ -173,7 +183,7 @@ func isName(c byte) bool {
 }
 
 // isWord reports whether an indicator after a byte is a part of a word or of a URL.
-func isWord(c byte) bool { return isName(c) || bytes.IndexByte([]byte(`/=.~%+"'`), c) >= 0 }
+func isWord(c byte) bool { return isName(c) || strings.IndexByte(`/=.~%+"'`, c) >= 0 }
 
 // selected returns the cluster and the user of the context with the given name,
 // else of the current context, else of the only one. A cluster and a user that no
@@ -217,21 +227,22 @@ func selected(cfg *api.Config, name string) (*api.Cluster, *api.AuthInfo, error)
 }
 
 // connection returns all of a connection but its credential.
-func connection(cluster *api.Cluster, server string) (*Connection, error) {
+func connection(cluster *api.Cluster, o Options) (*Connection, error) {
 	if cluster.CertificateAuthority != "" {
 		return nil, Invalid("the kubeconfig's cluster names a file, certificate-authority; it must hold certificate-authority-data instead")
 	}
-	if cluster.InsecureSkipTLSVerify {
-		return nil, Invalid("the kubeconfig's cluster has insecure-skip-tls-verify, which would send its credentials to anyone; it must hold certificate-authority-data instead")
+	if cluster.InsecureSkipTLSVerify && !o.AllowInsecure {
+		return nil, Invalid("the kubeconfig's cluster has insecure-skip-tls-verify, which would send credentials to whoever answers; it must hold certificate-authority-data instead, or credentials.allowInsecure be set")
 	}
 	c := &Connection{
-		Server:             server,
+		Server:             o.Server,
+		Insecure:           cluster.InsecureSkipTLSVerify,
 		TLSServerName:      cluster.TLSServerName,
 		CAData:             cluster.CertificateAuthorityData,
 		ProxyURL:           cluster.ProxyURL,
 		DisableCompression: cluster.DisableCompression,
 	}
-	if server == "" {
+	if c.Server == "" {
 		var err error
 		if c.Server, err = Server(cluster.Server); err != nil {
 			return nil, Invalid("the kubeconfig's server " + err.Error())
@@ -240,7 +251,7 @@ func connection(cluster *api.Cluster, server string) (*Connection, error) {
 			return nil, Invalid("the kubeconfig's server is a loopback address, at which Argo CD would find itself; set cluster.server to the address at which it reaches the cluster")
 		}
 	}
-	if isGKEDNSEndpoint(c.Server) {
+	if c.Insecure || isGKEDNSEndpoint(c.Server) {
 		c.CAData = nil
 	}
 	if len(c.CAData) > 0 && !x509.NewCertPool().AppendCertsFromPEM(c.CAData) {
