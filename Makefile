@@ -23,7 +23,7 @@ CONTROLLER_GEN := $(BIN)/controller-gen
 CRD_REF_DOCS   := $(BIN)/crd-ref-docs
 GOLANGCI_LINT  := $(BIN)/golangci-lint
 
-SOURCES := $(shell find . -name '*.go' -not -path './tools/*' -not -path './.cache/*' -not -name '*_test.go') go.mod go.sum
+SOURCES := $(shell find . -name '*.go' -not -path './tools/*' -not -path './test/*' -not -path './.cache/*' -not -name '*_test.go') go.mod go.sum
 
 export CGO_ENABLED ?= 0
 
@@ -47,14 +47,19 @@ $(BIN)/function: $(SOURCES)
 test: ## Run all unit, example and golden tests, with the race detector.
 	CGO_ENABLED=1 $(GO) test -race ./...
 
+.PHONY: test-argocd
+test-argocd: ## Have Argo CD's own code read what the function writes, and connect with it.
+	cd test/argocd && $(GO) test $(if $(UPDATE),-count 1) ./... $(if $(UPDATE),-args -update)
+
 .PHONY: bench
 bench: ## Measure the function beside one that does nothing.
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 .
 
 .PHONY: fuzz
 fuzz: FUZZTIME ?= 1m
-fuzz: ## Fuzz what parses kubeconfigs, for FUZZTIME.
-	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME) ./internal/kubeconfig
+fuzz: ## Fuzz what parses kubeconfigs, and the whole function, each for FUZZTIME.
+	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME) -fuzzminimizetime 100x ./internal/kubeconfig
+	$(GO) test -run '^$$' -fuzz FuzzRunFunction -fuzztime $(FUZZTIME) -fuzzminimizetime 100x .
 
 .PHONY: render
 render: $(BIN)/function $(CLI) $(ENGINE) $(PATCH) $(AUTO_READY) ## Render the examples through Crossplane's own reconciler.
@@ -79,6 +84,7 @@ lint: $(GOLANGCI_LINT) ## Check the code's format and run the linters.
 	$(GO) vet ./...
 	$(GOLANGCI_LINT) run
 	cd tools && $(GO) vet ./... && $(GOLANGCI_LINT) run --config ../.golangci.yml
+	cd test/argocd && $(GO) vet ./... && $(GOLANGCI_LINT) run --config ../../.golangci.yml
 
 ##@ Package
 

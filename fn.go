@@ -5,11 +5,11 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+	"sigs.k8s.io/json"
 
 	"github.com/crossplane/function-sdk-go/errors"
 	"github.com/crossplane/function-sdk-go/logging"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
-	"github.com/crossplane/function-sdk-go/request"
 	"github.com/crossplane/function-sdk-go/response"
 
 	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
@@ -94,14 +94,23 @@ func (f *Function) register(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionR
 	return reg.desire(rsp, name, in.Output.GetObject())
 }
 
-// input returns the function's input if there is nothing wrong with it.
+// input returns the function's input if there is nothing wrong with it. It is decoded here
+// and not by the SDK, whose errors name no paths, and are not always worded alike.
 func input(req *fnv1.RunFunctionRequest, xr *composite) (*v1beta1.ClusterRegistration, error) {
 	in := &v1beta1.ClusterRegistration{}
 	if req.GetInput() == nil {
 		return in, nil
 	}
-	if err := request.GetInput(req, in); err != nil {
-		return nil, errors.Wrap(err, "the step's input has a field that this version does not know, or one of the wrong type")
+	raw, err := req.GetInput().MarshalJSON()
+	if err != nil {
+		return nil, errors.Wrap(err, "cannot marshal the step's input")
+	}
+	unknown, err := json.UnmarshalStrict(raw, in)
+	if err != nil {
+		return nil, errors.Wrap(err, "the step's input is no ClusterRegistration")
+	}
+	if len(unknown) > 0 {
+		return nil, errors.Wrap(errors.Join(unknown...), "the step's input has fields that this version does not know")
 	}
 	return in, append(in.Validate(), in.ValidateFor(xr.namespace)...).ToAggregate()
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
@@ -13,6 +15,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -20,10 +23,14 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/structpb"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
 	"github.com/crossplane/crossplane-runtime/v2/pkg/logging"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
+
+	"github.com/crossplane-contrib/function-argocd-cluster/internal/argocd"
 )
 
 // testNow is a time at which the samples' certificates are valid.
@@ -1223,9 +1230,15 @@ func TestFatal(t *testing.T) {
 	}{
 		"UnknownField": {
 			reason:   "A field that is not known is a mistake.",
-			input:    "cluster: {nome: x}",
+			input:    "cluster: {nome: x, labelsFrom: [{path: y}]}",
 			observed: good,
-			want:     []string{"has a field that this version does not know", `v1beta1.Cluster: unknown name "nome"`},
+			want:     []string{"the step's input has fields that this version does not know", `unknown field "cluster.nome"`, `unknown field "cluster.labelsFrom[0].path"`},
+		},
+		"WrongType": {
+			reason:   "So is a value of another type.",
+			input:    "cluster: {shard: one}",
+			observed: good,
+			want:     []string{"cannot unmarshal string into Go struct field Cluster.cluster.shard of type int32"},
 		},
 		"AllErrorsAtOnce": {
 			reason: "Whoever writes a Composition wants to see all that is wrong with it, and where.",
@@ -1754,5 +1767,133 @@ func TestProviderKeys(t *testing.T) {
 				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
 			}
 		})
+	}
+}
+
+// FuzzRunFunction runs the function with an input, a kubeconfig, a value of the XR, and
+// what there is beside them. Whatever they are, nothing of the kubeconfig is told but in the
+// Secret, a second call says the same, a registration that was there stays, and what is
+// composed is what Argo CD can use.
+func FuzzRunFunction(f *testing.F) {
+	kubeconfigs, err := filepath.Glob(filepath.Join("testdata", "kubeconfigs", "[ke][cd]*"))
+	if err != nil || len(kubeconfigs) == 0 {
+		f.Fatal("no samples", err)
+	}
+	inputs := []string{
+		"", "credentials: {type: Kubeconfig}", "credentials: {type: Azure}", "output: {type: Secret}",
+		"cluster: {nameFromFieldPath: spec.value, labelsFrom: [{fieldPath: spec.value, key: x}]}",
+		"cluster: {serverFromFieldPath: spec.value, namespaces: [a], shard: 1}",
+		"kubeconfigFrom: {type: Secret, secretRef: {namespace: a, nameFromFieldPath: spec.value}}",
+		"credentials: {type: AWS, aws: {clusterNameFromFieldPath: spec.value, region: eu-west-1}}",
+	}
+	for i, k := range kubeconfigs {
+		kc := strings.NewReplacer("fake-token", "canary-token", "SECOND-SECRET", "canary-second").Replace(sample(f, filepath.Base(k)))
+		f.Add(inputs[i%len(inputs)], []byte(kc), "https://192.0.2.1", byte(i))
+	}
+	f.Fuzz(func(t *testing.T, in string, kc []byte, value string, flags byte) {
+		var parsed map[string]any
+		if yaml.Unmarshal([]byte(in), &parsed) != nil || strings.Contains(in+value, "canary") || !utf8.ValidString(value) {
+			t.Skip()
+		}
+		inputStruct, err := structpb.NewStruct(parsed)
+		if err != nil {
+			t.Skip()
+		}
+		xr, resource := legacyXR, aks
+		if flags&1 != 0 {
+			xr = namespacedXR
+		}
+		if flags&2 != 0 {
+			resource = gke
+		}
+		build := func() *fnv1.RunFunctionRequest {
+			req := newRequest(t, xr, "output: {}", map[string]observation{"cluster": {resource: resource, details: map[string]string{"kubeconfig": string(kc)}}})
+			for k, v := range inputStruct.GetFields() {
+				req.Input.Fields[k] = v
+			}
+			structAt(req.GetObserved().GetComposite().GetResource(), "spec").Fields["value"] = structpb.NewStringValue(value)
+			if flags&4 != 0 {
+				secret := mustStruct(t, "{data: {}}")
+				structAt(secret, "data").Fields["kubeconfig"] = structpb.NewStringValue(base64.StdEncoding.EncodeToString(kc))
+				req.RequiredResources = map[string]*fnv1.Resources{"kubeconfig": {Items: []*fnv1.Resource{{Resource: secret}}}}
+			}
+			if flags&8 != 0 {
+				req.Observed.Resources["argocd-cluster"] = &fnv1.Resource{Resource: mustStruct(t, `{apiVersion: kubernetes.crossplane.io/v1alpha2, kind: Object, spec: {forProvider: {manifest: {apiVersion: v1, kind: Secret,
+metadata: {namespace: argocd, name: x, labels: {argocd.argoproj.io/secret-type: cluster}}, data: {name: eA==, server: aHR0cHM6Ly8xOTIuMC4yLjE=, config: e30=}}}}}`)}
+			}
+			return req
+		}
+		fn := &Function{log: logging.NewNopLogger(), now: testNow}
+		marshal := proto.MarshalOptions{Deterministic: true}
+		var first []byte
+		for range 2 {
+			rsp, err := fn.RunFunction(t.Context(), build())
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := marshal.Marshal(rsp)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first == nil {
+				first = b
+				checkResponse(t, rsp, flags&8 != 0)
+			} else if !bytes.Equal(first, b) {
+				t.Error("a second call says something else")
+			}
+		}
+	})
+}
+
+// checkResponse checks what holds of every response of FuzzRunFunction.
+func checkResponse(t *testing.T, rsp *fnv1.RunFunctionResponse, registered bool) {
+	t.Helper()
+	fatal := len(rsp.GetResults()) > 0
+	for name, r := range rsp.GetDesired().GetResources() {
+		if name == "earlier" {
+			continue
+		}
+		composed := r.GetResource().AsMap()
+		decodeData(t, composed)
+		manifest := composed
+		if composed["kind"] == "Object" {
+			manifest = composed["spec"].(map[string]any)["forProvider"].(map[string]any)["manifest"].(map[string]any)
+		}
+		checkSecret(t, manifest["data"].(map[string]any))
+		delete(rsp.GetDesired().GetResources(), name)
+		registered = false
+	}
+	if registered && !fatal {
+		t.Errorf("a registration was lost: %v", rsp.GetConditions())
+	}
+	if text := prototext.Format(rsp); strings.Contains(text, "canary") {
+		t.Errorf("a credential is told:\n%s", text)
+	}
+}
+
+// checkSecret checks that a client can be made of a Secret's data, by the library that Argo
+// CD makes it with.
+func checkSecret(t *testing.T, data map[string]any) {
+	t.Helper()
+	var cfg argocd.ClusterConfig
+	if err := json.Unmarshal([]byte(data["config"].(string)), &cfg); err != nil {
+		t.Fatal(err)
+	}
+	server := data["server"].(string)
+	if data["name"] == "" || data["name"] == "in-cluster" || argocd.IsInCluster(server) || strings.HasSuffix(server, "/") {
+		t.Errorf("name %q, server %q", data["name"], server)
+	}
+	rc := &rest.Config{
+		Host: server, Username: cfg.Username, Password: cfg.Password, BearerToken: cfg.BearerToken,
+		TLSClientConfig: rest.TLSClientConfig{
+			Insecure: cfg.TLSClientConfig.Insecure, ServerName: cfg.TLSClientConfig.ServerName,
+			CertData: cfg.TLSClientConfig.CertData, KeyData: cfg.TLSClientConfig.KeyData, CAData: cfg.TLSClientConfig.CAData,
+		},
+	}
+	if _, err := rest.HTTPClientFor(rc); err != nil {
+		t.Errorf("no client: %v", err)
+	}
+	if _, _, err := rest.DefaultServerURL(server, "", schema.GroupVersion{Version: "v1"}, true); err != nil {
+		t.Errorf("no URL: %v", err)
 	}
 }

@@ -59,7 +59,7 @@ func TestREADMEYAML(t *testing.T) {
 func TestREADMEConsole(t *testing.T) {
 	makefile := read(t, "Makefile")
 	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "example/README.md"} {
-		targets := regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)").FindAllStringSubmatch(read(t, doc), -1)
+		targets := regexp.MustCompile("(?m)(?:^|`)make ([a-z-]+)").FindAllStringSubmatch(read(t, doc), -1)
 		if len(targets) == 0 {
 			t.Errorf("%s names no target", doc)
 		}

@@ -273,7 +273,8 @@ type ExecCredentials struct {
 	// +optional
 	InstallHint string `json:"installHint,omitempty"`
 
-	// ProvideClusterInfo gives the command the cluster's address and CA.
+	// ProvideClusterInfo gives the command the cluster's address and CA. Argo CD
+	// v3.2, for one, does not know this, and ignores it.
 	// +optional
 	ProvideClusterInfo bool `json:"provideClusterInfo,omitempty"`
 }

@@ -38,7 +38,7 @@ func (cfg *ClusterConfig) UsePlugin(c kubeconfig.Credential) error {
 	case c.AuthProvider != nil:
 		return cfg.useAuthProvider(c.AuthProvider)
 	}
-	return kubeconfig.Unsupported("the kubeconfig's user has no credentials")
+	return kubeconfig.Unsupported("the kubeconfig's user has no credentials; set credentials.type to AWS, Azure or GCP where Argo CD is to use its own identity")
 }
 
 func (cfg *ClusterConfig) useExecOf(e *kubeconfig.Exec) error {
@@ -52,7 +52,7 @@ func (cfg *ClusterConfig) useExecOf(e *kubeconfig.Exec) error {
 	case "aws-iam-authenticator":
 		return cfg.useIAMAuthenticator(e)
 	}
-	return kubeconfig.Unsupported("the kubeconfig's user runs the plugin " + pluginName(e.Name) + ", for which Argo CD has no equivalent")
+	return kubeconfig.Unsupported("the kubeconfig's user runs the plugin " + pluginName(e.Name) + ", for which Argo CD has no equivalent; set credentials.type to what Argo CD is to use instead")
 }
 
 func (cfg *ClusterConfig) useAuthProvider(p *kubeconfig.AuthProvider) error {
@@ -67,7 +67,7 @@ func (cfg *ClusterConfig) useAuthProvider(p *kubeconfig.AuthProvider) error {
 		cfg.UseGCP()
 		return nil
 	}
-	return kubeconfig.Unsupported("the kubeconfig's user has the auth-provider " + pluginName(p.Name) + ", for which Argo CD has no equivalent")
+	return kubeconfig.Unsupported("the kubeconfig's user has the auth-provider " + pluginName(p.Name) + ", for which Argo CD has no equivalent; set credentials.type to what Argo CD is to use instead")
 }
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
@@ -119,7 +119,7 @@ func (f *flags) refuse(names ...string) {
 // error quotes the arguments, and so is dropped.
 func (f *flags) parse(e *kubeconfig.Exec, subcommand ...string) error {
 	if err := f.Parse(e.Args); err != nil || !slices.Equal(f.Args(), subcommand) {
-		return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " with arguments for which Argo CD has no equivalent")
+		return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " with arguments for which Argo CD has no equivalent; set credentials.type to what Argo CD is to use instead")
 	}
 	for _, n := range f.callers {
 		if f.Changed(n) {
@@ -133,7 +133,7 @@ func (f *flags) parse(e *kubeconfig.Exec, subcommand ...string) error {
 func checkEnv(e *kubeconfig.Exec, known ...string) error {
 	for _, n := range slices.Sorted(maps.Keys(e.Env)) {
 		if !slices.Contains(known, n) {
-			return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " with environment variables that are not carried over, since they could say whom Argo CD is to pose as")
+			return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " with environment variables that are not carried over, since they could say whom Argo CD is to pose as; set credentials.type to what Argo CD is to use instead")
 		}
 	}
 	return nil

@@ -297,7 +297,7 @@ func credential(user *api.AuthInfo, now time.Time) (Credential, error) {
 	case user.ClientCertificate != "", user.ClientKey != "", user.TokenFile != "":
 		return Credential{}, Unsupported("the kubeconfig's user names files (client-certificate, client-key or tokenFile); it must hold client-certificate-data and client-key-data, or a token, instead")
 	case user.Impersonate != "", user.ImpersonateUID != "", len(user.ImpersonateGroups) > 0, len(user.ImpersonateUserExtra) > 0:
-		return Credential{}, Unsupported("the kubeconfig's user impersonates another, which Argo CD cannot")
+		return Credential{}, Unsupported("the kubeconfig's user impersonates another, which Argo CD cannot; the user must have the rights itself")
 	case len(user.ClientCertificateData) > 0, len(user.ClientKeyData) > 0:
 		return clientCertificate(user.ClientCertificateData, user.ClientKeyData, now)
 	}
