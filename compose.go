@@ -51,7 +51,9 @@ func observedRegistration(name string, r *fnv1.Resource) (*registration, error) 
 	case reg.kind == kindObject && (g == groupClusterObject || g == groupNamespacedObject):
 		reg.manifest, reg.ready = structAt(res, "spec", "forProvider", "manifest"), isReady(res)
 	}
-	if stringAt(reg.manifest, "metadata", "labels", argocd.LabelSecretType) != argocd.SecretTypeCluster {
+	// Either is enough: somebody may have taken the other away, and gets it back.
+	if stringAt(reg.manifest, "metadata", "labels", argocd.LabelSecretType) != argocd.SecretTypeCluster &&
+		stringAt(reg.manifest, "metadata", "annotations", v1beta1.AnnotationComposite) == "" {
 		return nil, errors.Errorf("output.resourceName: the composed resource %q is a %s that registers no cluster; name the registration otherwise", name, reg.kind)
 	}
 	return reg, nil
