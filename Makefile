@@ -11,7 +11,7 @@ PLATFORMS := amd64 arm64
 XPKGS     := $(PLATFORMS:%=$(DIST)/$(PROJECT)-%.xpkg)
 EMPTY     :=
 COMMA     := ,
-EXAMPLES  := example/aks example/gke
+EXAMPLES  := example/aks example/gke $(addprefix example/aks/,waiting registered registered/retained registered/draining)
 
 # The tools are Go modules, each pinned in a module below tools/ of its own where its
 # dependencies do not agree with the others'.

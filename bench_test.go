@@ -72,7 +72,7 @@ func benchmarkRequest(b *testing.B, resources int) *fnv1.RunFunctionRequest {
 	for i := range resources - 1 {
 		observed[fmt.Sprintf("bucket-%d", i)] = observation{resource: resourceOf4KiB(bucket)}
 	}
-	observed["cluster"] = observation{resource: resourceOf4KiB(aks), details: connection(b, "conn-aks-local.yaml")}
+	observed["cluster"] = observation{resource: resourceOf4KiB(aks), details: connectionDetails(b, "conn-aks-local.yaml")}
 	return newRequest(b, legacyXR, "kubeconfigFrom: {resourceName: cluster}", observed)
 }
 

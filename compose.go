@@ -1,10 +1,13 @@
 package main
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/crossplane/crossplane-runtime/v2/pkg/fieldpath"
 	"github.com/crossplane/function-sdk-go/errors"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 
@@ -27,8 +30,7 @@ const (
 // A registration is a composed resource that registers a cluster: an Object that
 // holds a cluster Secret's manifest, or that Secret itself.
 type registration struct {
-	// apiVersion and kind of the composed resource.
-	apiVersion, kind string
+	identity
 
 	// manifest of the Secret.
 	manifest *structpb.Struct
@@ -44,7 +46,7 @@ func observedRegistration(name string, r *fnv1.Resource) (*registration, error) 
 	if res == nil {
 		return nil, nil
 	}
-	reg := &registration{apiVersion: stringAt(res, "apiVersion"), kind: stringAt(res, "kind")}
+	reg := &registration{identity: identity{apiVersion: stringAt(res, "apiVersion"), kind: stringAt(res, "kind")}}
 	switch g := group(reg.apiVersion); {
 	case reg.kind == kindSecret && g == "":
 		reg.manifest, reg.ready = secretManifest(res), true
@@ -56,6 +58,7 @@ func observedRegistration(name string, r *fnv1.Resource) (*registration, error) 
 		stringAt(reg.manifest, "metadata", "annotations", v1beta1.AnnotationComposite) == "" {
 		return nil, errors.Errorf("output.resourceName: the composed resource %q is a %s that registers no cluster; name the registration otherwise", name, reg.kind)
 	}
+	reg.namespace, reg.name = stringAt(reg.manifest, "metadata", "namespace"), stringAt(reg.manifest, "metadata", "name")
 	return reg, nil
 }
 
@@ -94,38 +97,73 @@ func isReady(res *structpb.Struct) bool {
 	return false
 }
 
-// newRegistration returns the registration of a cluster. What of an observed one
-// cannot be changed without deleting the Secret stays as it is.
-func newRegistration(out *v1beta1.Output, xr *composite, c *argocd.Cluster, observed *registration) (*registration, error) {
-	namespace, name := out.GetNamespace(), out.GetName()
-	if name == "" {
-		name = argocd.SecretName(c.Name)
-	}
-	reg := &registration{}
-	reg.apiVersion, reg.kind = outputKind(out, xr)
-	if observed != nil {
-		reg.apiVersion, reg.kind, reg.ready = observed.apiVersion, observed.kind, observed.ready
-		namespace = stringAt(observed.manifest, "metadata", "namespace")
-		name = stringAt(observed.manifest, "metadata", "name")
-	}
-	secret, err := c.Secret(namespace, name)
+// data returns the value of a key of the Secret's data; empty if there is none.
+func (r *registration) data(key string) string {
+	b, err := base64.StdEncoding.DecodeString(stringAt(r.manifest, "data", key))
 	if err != nil {
-		return nil, err
+		return ""
 	}
-	reg.manifest, err = structpb.NewStruct(secret)
-	return reg, err
+	return string(b)
 }
 
-// outputKind returns the API version and kind of what is composed for an XR that has
-// no registration yet.
-func outputKind(out *v1beta1.Output, xr *composite) (apiVersion, kind string) {
+// metadata returns the Secret's labels or annotations.
+func (r *registration) metadata(kind string) map[string]string {
+	fields := structAt(r.manifest, "metadata", kind).GetFields()
+	out := make(map[string]string, len(fields))
+	for k, v := range fields {
+		out[k] = v.GetStringValue()
+	}
+	return out
+}
+
+// An identity is what of a registration cannot be changed without deleting the Secret, and
+// with it the cluster's Applications.
+type identity struct {
+	// apiVersion and kind of the composed resource.
+	apiVersion, kind string
+
+	// namespace and name of the Secret.
+	namespace, name string
+}
+
+// wantedIdentity returns the identity of a registration that is not there yet.
+func wantedIdentity(out *v1beta1.Output, xr *composite, cluster string) identity {
+	id := identity{namespace: out.GetNamespace(), name: out.GetName()}
+	if id.name == "" {
+		id.name = argocd.SecretName(cluster)
+	}
 	switch {
 	case out.GetType() == v1beta1.OutputSecret:
-		return "v1", kindSecret
+		id.apiVersion, id.kind = "v1", kindSecret
 	case xr.namespace != "":
-		return apiVersionNamespacedObject, kindObject
+		id.apiVersion, id.kind = apiVersionNamespacedObject, kindObject
+	default:
+		id.apiVersion, id.kind = apiVersionClusterObject, kindObject
 	}
-	return apiVersionClusterObject, kindObject
+	return id
+}
+
+// unchanged names the fields of the input that ask for another identity than the one that
+// is there.
+func (id identity) unchanged(out *v1beta1.Output, observed identity) []string {
+	var fields []string
+	if id.kind != observed.kind {
+		fields = append(fields, "output.type")
+	}
+	if id.namespace != observed.namespace {
+		fields = append(fields, "output.namespace")
+	}
+	// A name that follows from the cluster's was not asked for.
+	if out.GetName() != "" && id.name != observed.name {
+		fields = append(fields, "output.name")
+	}
+	return fields
+}
+
+// newRegistration returns the registration of a cluster.
+func newRegistration(id identity, c *argocd.Cluster, ready bool) (*registration, error) {
+	manifest, err := structpb.NewStruct(c.Secret(id.namespace, id.name))
+	return &registration{identity: id, manifest: manifest, ready: ready}, err
 }
 
 // resource returns the composed resource. Crossplane names an Object.
@@ -155,10 +193,8 @@ func (r *registration) resource(o *v1beta1.ObjectOutput) (*structpb.Struct, erro
 	return res, nil
 }
 
-// secretName returns the namespace and name of the registration's Secret.
-func (r *registration) secretName() string {
-	return stringAt(r.manifest, "metadata", "namespace") + "/" + stringAt(r.manifest, "metadata", "name")
-}
+// secretName returns the namespace and name of the Secret.
+func (id identity) secretName() string { return id.namespace + "/" + id.name }
 
 // desire the registration, ready only once it is observed to be.
 func (r *registration) desire(rsp *fnv1.RunFunctionResponse, name string, o *v1beta1.ObjectOutput) error {
@@ -176,6 +212,50 @@ func (r *registration) desire(rsp *fnv1.RunFunctionResponse, name string, o *v1b
 	}
 	d.Resources[name] = &fnv1.Resource{Resource: res, Ready: ready}
 	return nil
+}
+
+// reportStatus puts what is not secret of the registration into the XR's status, beside what
+// earlier steps put there.
+func (r *registration) reportStatus(rsp *fnv1.RunFunctionResponse, path *string, credentials string) error {
+	if path == nil {
+		return nil
+	}
+	xr := desiredComposite(rsp)
+	status := fieldpath.Pave(xr.GetResource().AsMap())
+	for k, v := range map[string]string{
+		"name":                r.data("name"),
+		"server":              r.data("server"),
+		"secretRef.namespace": r.namespace,
+		"secretRef.name":      r.name,
+		"credentials":         credentials,
+	} {
+		if err := status.SetValue(*path+"."+k, v); err != nil {
+			return errors.Errorf("statusFieldPath: %s cannot be written beside what earlier steps desire there", *path)
+		}
+	}
+	s, err := structpb.NewStruct(status.UnstructuredContent())
+	xr.Resource = s
+	return err
+}
+
+// connection returns how Argo CD connects now.
+func (r *registration) connection() connection {
+	c := connection{server: r.data("server"), config: []byte(r.data("config"))}
+	cfg := &argocd.ClusterConfig{}
+	// It is what this function wrote; should it not be, then its credentials are named
+	// as basic ones.
+	_ = json.Unmarshal(c.config, cfg)
+	c.credentials = cfg.CredentialType()
+	return c
+}
+
+// desiredComposite returns the response's desired XR, which a first step has none of.
+func desiredComposite(rsp *fnv1.RunFunctionResponse) *fnv1.Resource {
+	d := desired(rsp)
+	if d.GetComposite() == nil {
+		d.Composite = &fnv1.Resource{}
+	}
+	return d.GetComposite()
 }
 
 // desired returns the response's desired state, which a first step has none of.

@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/crossplane/function-sdk-go/errors"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 	"github.com/crossplane/function-sdk-go/response"
 
-	"github.com/crossplane-contrib/function-argocd-cluster/internal/argocd"
+	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
 	"github.com/crossplane-contrib/function-argocd-cluster/internal/kubeconfig"
 )
 
@@ -19,10 +21,12 @@ const conditionRegistered = "ArgoCDClusterRegistered"
 const (
 	reasonRegistered             = "Registered"
 	reasonRetained               = "Retained"
+	reasonDraining               = "Draining"
 	reasonRegistering            = "Registering"
 	reasonWaitingForKubeconfig   = "WaitingForKubeconfig"
 	reasonWaitingForField        = "WaitingForField"
 	reasonInvalidField           = "InvalidField"
+	reasonNameConflict           = "NameConflict"
 	reasonInvalidKubeconfig      = string(kubeconfig.InvalidKubeconfig)
 	reasonUnsupportedCredentials = string(kubeconfig.UnsupportedCredentials)
 )
@@ -48,45 +52,105 @@ func invalidField(f field, message string) error {
 	return &problem{reason: reasonInvalidField, message: f.String() + " " + message}
 }
 
-// reportRegistered says that the cluster is registered, or will be once the composed
-// resource is ready.
-func reportRegistered(rsp *fnv1.RunFunctionResponse, r *registration, c *argocd.Cluster) {
-	what := fmt.Sprintf("as %q by Secret %s, with %s", c.Name, r.secretName(), c.Config.CredentialType())
-	if !r.ready {
-		response.ConditionFalse(rsp, conditionRegistered, reasonRegistering).
-			WithMessage(fmt.Sprintf("Registering %s: waiting for the composed %s to be ready", what, r.kind)).
-			TargetCompositeAndClaim()
-		return
+func nameConflict(id identity, owner string, xr *composite) error {
+	whose := "nobody's that says so"
+	if owner != "" {
+		whose = "that of " + owner
 	}
-	response.ConditionTrue(rsp, conditionRegistered, reasonRegistered).
-		WithMessage("Registered " + what).
-		TargetCompositeAndClaim()
+	return &problem{reason: reasonNameConflict, message: fmt.Sprintf(
+		"Secret %s is there already, and %s; set cluster.name or output.name, or annotate the Secret with %s: %s to have it taken over",
+		id.secretName(), whose, v1beta1.AnnotationComposite, xr.identity())}
 }
 
-// reportRetained says why the registration is kept as it was.
-func reportRetained(rsp *fnv1.RunFunctionResponse, r *registration, why error) {
-	response.ConditionTrue(rsp, conditionRegistered, reasonRetained).
-		WithMessage(fmt.Sprintf("Secret %s is kept as it was: %s", r.secretName(), why)).
-		TargetCompositeAndClaim()
+// expiryNotice is how long before the end of a client certificate the condition tells it.
+const expiryNotice = 30 * 24 * time.Hour
+
+// An outcome is what the function says of a registration.
+type outcome struct {
+	status  fnv1.Status
+	reason  string
+	message string
 }
 
-// reportProblem says why the cluster is not registered, and keeps the XR from being
-// ready although it may have no other resource that is not. It returns an error that is
-// about the Composition.
-func reportProblem(rsp *fnv1.RunFunctionResponse, err error) error {
+// reportProblem says why the cluster is not registered, and keeps the XR from being ready
+// although it may have no other resource that is not. It returns an error that is about the
+// Composition.
+func reportProblem(rsp *fnv1.RunFunctionResponse, xr *composite, err error) error {
 	p := &problem{}
 	if k := (*kubeconfig.Error)(nil); errors.As(err, &k) {
 		p = &problem{reason: string(k.Reason), message: k.Message}
 	} else if !errors.As(err, &p) {
 		return err
 	}
-	response.ConditionFalse(rsp, conditionRegistered, p.reason).
-		WithMessage(p.message).
-		TargetCompositeAndClaim()
-	d := desired(rsp)
-	if d.GetComposite() == nil {
-		d.Composite = &fnv1.Resource{}
-	}
-	d.Composite.Ready = fnv1.Ready_READY_FALSE
+	report(rsp, xr, outcome{status: fnv1.Status_STATUS_CONDITION_FALSE, reason: p.reason, message: p.message})
+	desiredComposite(rsp).Ready = fnv1.Ready_READY_FALSE
 	return nil
+}
+
+// registeredOutcome returns what is said of a cluster that is registered, or will be once
+// the composed resource is ready: what was kept as it was and why, which fields of the
+// input were not followed, and when the certificate expires, if soon.
+func registeredOutcome(r *registration, credentials string, kept []error, unchanged []string, notice string) outcome {
+	o := outcome{status: fnv1.Status_STATUS_CONDITION_TRUE, reason: reasonRegistered}
+	verb := reasonRegistered
+	if !r.ready {
+		verb = reasonRegistering
+	}
+	parts := []string{fmt.Sprintf("%s as %q by Secret %s, with credentials of type %s", verb, r.data("name"), r.secretName(), credentials)}
+	if len(kept) > 0 {
+		o.reason = reasonRetained
+		parts = append(parts, "what cannot be told now is kept as it was: "+errors.Join(kept...).Error())
+	}
+	if r.metadata("labels")[v1beta1.LabelState] == v1beta1.StateDraining {
+		o.reason = reasonDraining
+		parts = append(parts, "draining: ApplicationSets that select on the state prune their workloads")
+	}
+	if !r.ready {
+		o.status, o.reason = fnv1.Status_STATUS_CONDITION_FALSE, reasonRegistering
+		parts = append(parts, "waiting for the composed "+r.kind+" to be ready")
+	}
+	if len(unchanged) > 0 {
+		parts = append(parts, strings.Join(unchanged, ", ")+" not followed, since that would delete the Secret and with it the cluster's Applications; to have it so, delete the composed "+r.kind+" when they may go")
+	}
+	if notice != "" {
+		parts = append(parts, notice)
+	}
+	// Errors that were joined are a line each.
+	o.message = strings.ReplaceAll(strings.Join(parts, "; "), "\n", "; ")
+	return o
+}
+
+// expiry returns the notice that a certificate expires; empty if that is not soon.
+func expiry(notAfter, now time.Time) string {
+	if notAfter.IsZero() || notAfter.Sub(now) > expiryNotice {
+		return ""
+	}
+	return "the client certificate expires on " + notAfter.UTC().Format(time.DateOnly)
+}
+
+// report an outcome on the XR and its claim. A change for the worse is an event, too.
+func report(rsp *fnv1.RunFunctionResponse, xr *composite, o outcome) {
+	rsp.Conditions = append(rsp.Conditions, &fnv1.Condition{
+		Type:    conditionRegistered,
+		Status:  o.status,
+		Reason:  o.reason,
+		Message: &o.message,
+		Target:  fnv1.Target_TARGET_COMPOSITE_AND_CLAIM.Enum(),
+	})
+	switch o.reason {
+	case reasonRetained, reasonInvalidField, reasonInvalidKubeconfig, reasonUnsupportedCredentials, reasonNameConflict:
+		if o.reason != xr.observedReason() {
+			response.Warning(rsp, errors.New(o.message)).TargetCompositeAndClaim().WithReason(o.reason)
+		}
+	}
+}
+
+// observedReason returns the reason of the XR's condition as it was before.
+func (xr *composite) observedReason() string {
+	for _, c := range structAt(xr.resource, "status").GetFields()["conditions"].GetListValue().GetValues() {
+		if stringAt(c.GetStructValue(), "type") == conditionRegistered {
+			return stringAt(c.GetStructValue(), "reason")
+		}
+	}
+	return ""
 }

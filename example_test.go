@@ -72,7 +72,7 @@ func exampleRequest(t *testing.T, dir string) *fnv1.RunFunctionRequest {
 	}
 
 	secret := documents(t, dir, "connection-secret.yaml")["Secret"]
-	details := connection(t, filepath.Join("..", "..", dir, "connection-secret.yaml"))
+	details := connectionDetails(t, filepath.Join("..", "..", dir, "connection-secret.yaml"))
 	refers := false
 	for _, o := range documents(t, dir, "observed.yaml") {
 		metadata := o["metadata"].(map[string]any)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	gojson "encoding/json"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -10,6 +12,7 @@ import (
 	"github.com/crossplane/function-sdk-go/errors"
 	"github.com/crossplane/function-sdk-go/logging"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
+	"github.com/crossplane/function-sdk-go/request"
 	"github.com/crossplane/function-sdk-go/response"
 
 	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
@@ -68,30 +71,63 @@ func (f *Function) register(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionR
 		return err
 	}
 
-	src, err := findSource(req, in, xr)
-	require(rsp, src.secret)
-	var cluster *argocd.Cluster
-	if err == nil {
-		cluster, err = f.cluster(in, xr, src)
-	}
-	if err != nil && observed == nil {
-		return reportProblem(rsp, err)
-	}
-	reg := observed
-	if err == nil {
-		if reg, err = newRegistration(in.Output, xr, cluster, observed); err != nil {
-			return err
+	src, sourceErr := findSource(req, in, xr)
+	require(rsp, requirementKubeconfig, src.secret)
+
+	d := &describer{xr: xr, observed: observed}
+	cluster, err := d.describe(in.Cluster)
+	if observed == nil {
+		if err == nil {
+			err = checkSecretFree(req, rsp, wantedIdentity(in.Output, xr, cluster.Name), xr)
 		}
-		reportRegistered(rsp, reg, cluster)
-	} else {
+		// Without a kubeconfig, nothing else is of interest yet.
+		if err = cmp.Or(sourceErr, err); err != nil {
+			return reportProblem(rsp, xr, err)
+		}
+	}
+
+	conn, err := f.connect(in, xr, src, cluster.Server, sourceErr)
+	if err != nil && observed == nil {
+		return reportProblem(rsp, xr, err)
+	}
+	if err != nil {
 		// Whatever is wrong, the registration stays: without it, Argo CD deletes the
 		// cluster's Applications.
-		reportRetained(rsp, reg, err)
+		d.kept = append(d.kept, err)
+		conn = observed.connection()
 	}
+	cluster.Server, cluster.Config = conn.server, conn.config
+
+	id, unchanged, ready := wantedIdentity(in.Output, xr, cluster.Name), []string(nil), false
+	if observed != nil {
+		unchanged = id.unchanged(in.Output, observed.identity)
+		id, ready = observed.identity, observed.ready
+	}
+	reg, err := newRegistration(id, cluster, ready)
+	if err != nil {
+		return err
+	}
+	report(rsp, xr, registeredOutcome(reg, conn.credentials, d.kept, unchanged, expiry(conn.notAfter, f.now())))
 	if reg.ready && src.secret != nil {
 		rsp.Meta.Ttl = durationpb.New(ttlWatched)
 	}
+	if err := reg.reportStatus(rsp, in.StatusFieldPath, conn.credentials); err != nil {
+		return err
+	}
 	return reg.desire(rsp, name, in.Output.GetObject())
+}
+
+// A connection is how Argo CD connects to a cluster.
+type connection struct {
+	server string
+
+	// config is a marshalled argocd.ClusterConfig, and credentials the type of its
+	// credentials.
+	config      []byte
+	credentials string
+
+	// notAfter is when the client certificate expires; zero if there is none.
+	notAfter time.Time
 }
 
 // input returns the function's input if there is nothing wrong with it. It is decoded here
@@ -116,34 +152,68 @@ func input(req *fnv1.RunFunctionRequest, xr *composite) (*v1beta1.ClusterRegistr
 }
 
 // require has Crossplane read a Secret, on every call alike.
-func require(rsp *fnv1.RunFunctionResponse, secret *fnv1.ResourceSelector) {
-	if secret != nil {
-		rsp.Requirements = &fnv1.Requirements{Resources: map[string]*fnv1.ResourceSelector{requirement: secret}}
+func require(rsp *fnv1.RunFunctionResponse, name string, secret *fnv1.ResourceSelector) {
+	if secret == nil {
+		return
 	}
+	if rsp.GetRequirements() == nil {
+		rsp.Requirements = &fnv1.Requirements{Resources: map[string]*fnv1.ResourceSelector{}}
+	}
+	rsp.Requirements.Resources[name] = secret
 }
 
-// cluster returns what Argo CD is to know of the cluster.
-func (f *Function) cluster(in *v1beta1.ClusterRegistration, xr *composite, src source) (*argocd.Cluster, error) {
-	c, err := xr.cluster(in.Cluster)
+// checkSecretFree has Crossplane read the Secret of a registration that is not there yet,
+// where it can, and returns a problem if the Secret is another's: then Argo CD would lose
+// one of two clusters.
+func checkSecretFree(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionResponse, id identity, xr *composite) error {
+	if !request.HasCapability(req, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES) {
+		return nil
+	}
+	require(rsp, requirementSecret, secretSelector(id.namespace, id.name))
+	found, ok := req.GetRequiredResources()[requirementSecret]
+	if !ok {
+		return &problem{reason: reasonRegistering, message: "finding out whether Secret " + id.secretName() + " is free"}
+	}
+	for _, r := range found.GetItems() {
+		if owner := stringAt(r.GetResource(), "metadata", "annotations", v1beta1.AnnotationComposite); owner != xr.identity() {
+			return nameConflict(id, owner, xr)
+		}
+	}
+	return nil
+}
+
+// connect returns how Argo CD is to connect by a kubeconfig, at another server if one is
+// given.
+func (f *Function) connect(in *v1beta1.ClusterRegistration, xr *composite, src source, server string, err error) (connection, error) {
 	if err != nil {
-		return nil, err
+		return connection{}, err
 	}
 	credentials := in.Credentials.GetType()
-	conn, err := kubeconfig.Parse(src.kubeconfig, kubeconfig.Options{
+	parsed, err := kubeconfig.Parse(src.kubeconfig, kubeconfig.Options{
 		Context:       in.KubeconfigFrom.GetContext(),
-		Server:        c.Server,
+		Server:        server,
 		AllowInsecure: in.Credentials.GetAllowInsecure(),
 		NoCredential:  credentials != v1beta1.CredentialsAuto && credentials != v1beta1.CredentialsKubeconfig,
 		Now:           f.now(),
 	})
 	if err != nil {
-		return nil, err
+		return connection{}, err
 	}
-	c.Server = conn.Server
-	if c.Config, err = argocd.NewClusterConfig(conn); err != nil {
-		return nil, err
+	cfg, err := argocd.NewClusterConfig(parsed)
+	if err != nil {
+		return connection{}, err
 	}
-	return c, authenticate(c.Config, in.Credentials, xr, conn.Credential, src.gke)
+	if err := authenticate(cfg, in.Credentials, xr, parsed.Credential, src.gke); err != nil {
+		return connection{}, err
+	}
+	c := connection{server: parsed.Server, credentials: cfg.CredentialType()}
+	if cert := parsed.Credential.ClientCertificate; cert != nil {
+		c.notAfter = cert.NotAfter
+	}
+	if c.config, err = gojson.Marshal(cfg); err != nil {
+		return connection{}, errors.New("cannot marshal Argo CD's config")
+	}
+	return c, nil
 }
 
 // authenticate has Argo CD authenticate as the input says.

@@ -96,8 +96,8 @@ func sample(t testing.TB, name string) string {
 	return string(b)
 }
 
-// connection returns the data of a sample connection Secret.
-func connection(t testing.TB, name string) map[string]string {
+// connectionDetails returns the data of a sample connection Secret.
+func connectionDetails(t testing.TB, name string) map[string]string {
 	t.Helper()
 	var s struct {
 		Data map[string][]byte `json:"data"`
@@ -174,11 +174,15 @@ func run(t testing.TB, req *fnv1.RunFunctionRequest) *fnv1.RunFunctionResponse {
 			t.Errorf("desired resource %s of an earlier step changed: -before, +after:\n%s", name, diff)
 		}
 	}
-	if diff := cmp.Diff(before.GetDesired().GetComposite().GetResource(), rsp.GetDesired().GetComposite().GetResource(), protocmp.Transform()); diff != "" {
-		t.Errorf("desired XR of an earlier step changed: -before, +after:\n%s", diff)
-	}
 	if diff := cmp.Diff(before.GetObserved(), req.GetObserved(), protocmp.Transform()); diff != "" {
 		t.Errorf("observed state changed: -before, +after:\n%s", diff)
+	}
+	// With statusFieldPath the XR's status is the function's to write, too.
+	if stringAt(req.GetInput(), "statusFieldPath") != "" {
+		return rsp
+	}
+	if diff := cmp.Diff(before.GetDesired().GetComposite().GetResource(), rsp.GetDesired().GetComposite().GetResource(), protocmp.Transform()); diff != "" {
+		t.Errorf("desired XR of an earlier step changed: -before, +after:\n%s", diff)
 	}
 	return rsp
 }
@@ -205,9 +209,12 @@ func checkLeaks(t testing.TB, req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctio
 	if !ok {
 		t.Fatal("cannot clone response")
 	}
-	failed := len(said.GetResults()) > 0
+	failed := false
+	for _, r := range said.GetResults() {
+		failed = failed || r.GetSeverity() == fnv1.Severity_SEVERITY_FATAL
+	}
 	for _, c := range said.GetConditions() {
-		failed = failed || c.GetStatus() == fnv1.Status_STATUS_CONDITION_FALSE && c.GetReason() != reasonRegistering || c.GetReason() == reasonRetained
+		failed = failed || c.GetStatus() == fnv1.Status_STATUS_CONDITION_FALSE && c.GetReason() != reasonRegistering
 	}
 	delete(said.GetDesired().GetResources(), "argocd-cluster")
 	text := prototext.Format(said) + strings.Join(lines, "\n")
@@ -266,13 +273,16 @@ type summary struct {
 	Condition string `json:"condition,omitempty"`
 	Message   string `json:"message,omitempty"`
 
+	// Warning is the event's reason and message.
+	Warning string `json:"warning,omitempty"`
+
 	// XRReady is set where the function says whether the XR is ready.
 	XRReady string `json:"xrReady,omitempty"`
 
-	// Requires is the Secret that Crossplane is to read, and TTL for how long the
+	// Requires are the Secrets that Crossplane is to read, and TTL for how long the
 	// response holds where that is not a minute.
-	Requires string `json:"requires,omitempty"`
-	TTL      string `json:"ttl,omitempty"`
+	Requires []string `json:"requires,omitempty"`
+	TTL      string   `json:"ttl,omitempty"`
 
 	// Composed is the composed resource, with the Secret's data decoded.
 	Composed map[string]any `json:"composed,omitempty"`
@@ -283,10 +293,14 @@ func summarize(t testing.TB, rsp *fnv1.RunFunctionResponse, resourceName string)
 	t.Helper()
 	s := summary{}
 	for _, r := range rsp.GetResults() {
-		if r.GetSeverity() != fnv1.Severity_SEVERITY_FATAL {
+		switch r.GetSeverity() {
+		case fnv1.Severity_SEVERITY_FATAL:
+			s.Fatal = r.GetMessage()
+		case fnv1.Severity_SEVERITY_WARNING:
+			s.Warning = r.GetReason() + ": " + r.GetMessage()
+		default:
 			t.Errorf("unexpected result: %v", r)
 		}
-		s.Fatal = r.GetMessage()
 	}
 	for _, c := range rsp.GetConditions() {
 		if s.Condition != "" || c.GetTarget() != fnv1.Target_TARGET_COMPOSITE_AND_CLAIM {
@@ -299,8 +313,9 @@ func summarize(t testing.TB, rsp *fnv1.RunFunctionResponse, resourceName string)
 		s.XRReady = r.String()
 	}
 	for name, r := range rsp.GetRequirements().GetResources() {
-		s.Requires = fmt.Sprintf("%s: %s %s %s/%s", name, r.GetApiVersion(), r.GetKind(), r.GetNamespace(), r.GetMatchName())
+		s.Requires = append(s.Requires, fmt.Sprintf("%s: %s %s %s/%s", name, r.GetApiVersion(), r.GetKind(), r.GetNamespace(), r.GetMatchName()))
 	}
+	slices.Sort(s.Requires)
 	if ttl := rsp.GetMeta().GetTtl().AsDuration(); ttl != time.Minute {
 		s.TTL = ttl.String()
 	}
@@ -363,13 +378,13 @@ func TestCredentials(t *testing.T) {
 		"AKSLocalAccount": {
 			reason:   "A local account's certificate is taken, and its token left out, as argocd cluster add does.",
 			resource: aks,
-			details:  connection(t, "conn-aks-local.yaml"),
+			details:  connectionDetails(t, "conn-aks-local.yaml"),
 			want:     want{server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443", golden: "argocd-config-aks-local.json"},
 		},
 		"AKSWithAAD": {
 			reason:   "kubelogin becomes Argo CD's own Azure plugin. The admin kubeconfig beside it is not taken.",
 			resource: aks,
-			details:  connection(t, "conn-aks-aad.yaml"),
+			details:  connectionDetails(t, "conn-aks-aad.yaml"),
 			want:     want{server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443", golden: "argocd-config-aks-exec.json"},
 		},
 		"AKSWithLegacyAAD": {
@@ -381,7 +396,7 @@ func TestCredentials(t *testing.T) {
 		"GKEWithoutCredentials": {
 			reason:   "A kubeconfig without credentials, from GKE's provider, is for Argo CD's own Google identity.",
 			resource: gke,
-			details:  connection(t, "conn-gke.yaml"),
+			details:  connectionDetails(t, "conn-gke.yaml"),
 			want:     want{server: "https://34.10.20.30", golden: "argocd-config-gke-exec.json"},
 		},
 		"GKEDNSEndpoint": {
@@ -405,7 +420,7 @@ func TestCredentials(t *testing.T) {
 		"EKSToken": {
 			reason:   "A token is taken.",
 			resource: bucket,
-			details:  connection(t, "conn-eks-clusterauth.yaml"),
+			details:  connectionDetails(t, "conn-eks-clusterauth.yaml"),
 			want:     want{server: "https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false,"caData":"…"}}`},
 		},
 		"EKSExecWithRegion": {
@@ -417,7 +432,7 @@ func TestCredentials(t *testing.T) {
 		"ClusterAPI": {
 			reason:   "A kubeconfig under a generic key is found.",
 			resource: bucket,
-			details:  connection(t, "conn-capi-secret.yaml"),
+			details:  connectionDetails(t, "conn-capi-secret.yaml"),
 			want:     want{server: "https://10.0.0.10:6443", config: `{"tlsClientConfig":{"insecure":false,"certData":"…","keyData":"…","caData":"…"}}`},
 		},
 		"RancherWithPath": {
@@ -514,7 +529,7 @@ func TestNotRegistered(t *testing.T) {
 	cluster := func(extra string) map[string]observation {
 		return text(strings.Replace(kubeconfigOf("https://api.example.org", "token: canary-token"), "cluster: {", "cluster: {"+extra+", ", 1))
 	}
-	good := of(aks, connection(t, "conn-aks-local.yaml"))
+	good := of(aks, connectionDetails(t, "conn-aks-local.yaml"))
 
 	cases := map[string]struct {
 		reason   string
@@ -947,7 +962,7 @@ func TestNotRegistered(t *testing.T) {
 		"PluginWhereNoneIsTaken": {
 			reason:   "Credentials of type Kubeconfig are those that the kubeconfig holds.",
 			input:    "credentials: {type: Kubeconfig}",
-			observed: of(aks, connection(t, "conn-aks-aad.yaml")),
+			observed: of(aks, connectionDetails(t, "conn-aks-aad.yaml")),
 			want:     want{unsupported, "credentials.type Kubeconfig takes nothing else"},
 		},
 	}
@@ -959,6 +974,9 @@ func TestNotRegistered(t *testing.T) {
 			}
 			got := summarize(t, run(t, newRequest(t, xr, tc.input, tc.observed)), "argocd-cluster")
 			want := summary{Condition: "ArgoCDClusterRegistered=FALSE/" + tc.want.reason, Message: got.Message, XRReady: "READY_FALSE"}
+			if !strings.HasPrefix(tc.want.reason, "Waiting") {
+				want.Warning = tc.want.reason + ": " + got.Message
+			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
 			}
@@ -1217,7 +1235,7 @@ cluster:
 
 // TestFatal runs what only a change of the Composition mends.
 func TestFatal(t *testing.T) {
-	good := map[string]observation{"cluster": {resource: aks, details: connection(t, "conn-aks-local.yaml")}}
+	good := map[string]observation{"cluster": {resource: aks, details: connectionDetails(t, "conn-aks-local.yaml")}}
 
 	cases := map[string]struct {
 		reason   string
@@ -1476,7 +1494,7 @@ func TestLifecycle(t *testing.T) {
 	ready, unready := "READY_TRUE", "READY_FALSE"
 	waiting := step{reason: "There is no kubeconfig yet.", condition: "FALSE/WaitingForKubeconfig"}
 	registering := step{reason: "The Object is composed, but not there yet.", kubeconfig: good, condition: "FALSE/Registering", message: "waiting for the composed", token: "canary-good", composed: unready}
-	registered := step{reason: "The Object is ready.", kubeconfig: good, ready: true, condition: "TRUE/Registered", message: "with bearer token", token: "canary-good", composed: ready}
+	registered := step{reason: "The Object is ready.", kubeconfig: good, ready: true, condition: "TRUE/Registered", message: "with credentials of type BearerToken", token: "canary-good", composed: ready}
 	retained := func(reason, kubeconfig, message string) step {
 		return step{reason: reason, kubeconfig: kubeconfig, ready: true, condition: "TRUE/Retained", message: message, token: "canary-good", composed: ready}
 	}
@@ -1488,7 +1506,7 @@ func TestLifecycle(t *testing.T) {
 		}, registered, registered},
 		"Rotated": {registering, registered, {
 			reason: "A new credential is taken at once.", kubeconfig: rotated, ready: true,
-			condition: "TRUE/Registered", message: "with bearer token", token: "canary-rotated", composed: ready,
+			condition: "TRUE/Registered", message: "with credentials of type BearerToken", token: "canary-rotated", composed: ready,
 		}},
 		"Retained": {
 			registering, registered,
@@ -1670,7 +1688,7 @@ data: {value: ` + base64.StdEncoding.EncodeToString([]byte(sample(t, "kc-capi.ya
 				for _, s := range tc.found {
 					found.Items = append(found.Items, &fnv1.Resource{Resource: mustStruct(t, s)})
 				}
-				req.RequiredResources = map[string]*fnv1.Resources{"kubeconfig": found}
+				req.RequiredResources = map[string]*fnv1.Resources{"kubeconfig": found, "cluster-secret": {}}
 			}
 			golden(t, tc.reason, summarize(t, run(t, req), "argocd-cluster"))
 		})
@@ -1682,7 +1700,11 @@ data: {value: ` + base64.StdEncoding.EncodeToString([]byte(sample(t, "kc-capi.ya
 func TestConnectionSecretRequired(t *testing.T) {
 	details := map[string]string{"kubeconfig": kubeconfigOf("https://api.example.org", "token: fake-token")}
 	advertised := []fnv1.Capability{fnv1.Capability_CAPABILITY_CAPABILITIES, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES}
-	type want struct{ requires, ttl string }
+	type want struct {
+		requires []string
+		ttl      string
+	}
+	const free = "cluster-secret: v1 Secret argocd/cluster-prod-x7k2p"
 
 	cases := map[string]struct {
 		reason       string
@@ -1698,24 +1720,24 @@ func TestConnectionSecretRequired(t *testing.T) {
 		},
 		"Registering": {
 			reason: "Until it is registered, the cluster is looked at each minute.", xr: legacyXR, cluster: aks, details: details, capabilities: advertised,
-			want: want{requires: "kubeconfig: v1 Secret ns/conn"},
+			want: want{requires: []string{free, "kubeconfig: v1 Secret ns/conn"}},
 		},
 		"Waiting": {
 			reason: "The Secret is watched even before it is there.", xr: legacyXR, cluster: aks, capabilities: advertised,
-			want: want{requires: "kubeconfig: v1 Secret ns/conn"},
+			want: want{requires: []string{free, "kubeconfig: v1 Secret ns/conn"}},
 		},
 		"Registered": {
 			reason: "Once it is registered, only a change matters.", xr: legacyXR, cluster: aks, details: details, registered: true, capabilities: advertised,
-			want: want{requires: "kubeconfig: v1 Secret ns/conn", ttl: "10m0s"},
+			want: want{requires: []string{"kubeconfig: v1 Secret ns/conn"}, ttl: "10m0s"},
 		},
 		"Retained": {
 			reason: "A registration that is kept waits for a change, too.", xr: legacyXR, cluster: aks, registered: true, capabilities: advertised,
-			want: want{requires: "kubeconfig: v1 Secret ns/conn", ttl: "10m0s"},
+			want: want{requires: []string{"kubeconfig: v1 Secret ns/conn"}, ttl: "10m0s"},
 		},
 		"Namespaced": {
 			reason: "A namespaced resource publishes to its own namespace.", xr: namespacedXR, details: details, capabilities: advertised,
 			cluster: strings.Replace(gke, "kind: Cluster", "kind: Cluster, metadata: {namespace: team-a}", 1),
-			want:    want{requires: "kubeconfig: v1 Secret team-a/conn"},
+			want:    want{requires: []string{"cluster-secret: v1 Secret argocd/cluster-team-a.prod", "kubeconfig: v1 Secret team-a/conn"}},
 		},
 		"NoConnectionSecret": {
 			reason: "There may be no Secret to watch.", xr: legacyXR, cluster: bucket, details: details, registered: true, capabilities: advertised,
@@ -1725,6 +1747,7 @@ func TestConnectionSecretRequired(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			req := newRequest(t, tc.xr, "kubeconfigFrom: {resourceName: cluster}", map[string]observation{"cluster": {resource: tc.cluster, details: tc.details}})
 			req.Meta.Capabilities = tc.capabilities
+			req.RequiredResources = map[string]*fnv1.Resources{"cluster-secret": {}}
 			if tc.registered {
 				first := run(t, newRequest(t, tc.xr, "", map[string]observation{"cluster": {resource: aks, details: details}}))
 				req.Observed.Resources["argocd-cluster"] = &fnv1.Resource{Resource: observe(t, first.GetDesired().GetResources()["argocd-cluster"].GetResource(), true)}
@@ -1848,7 +1871,7 @@ metadata: {namespace: argocd, name: x, labels: {argocd.argoproj.io/secret-type: 
 // checkResponse checks what holds of every response of FuzzRunFunction.
 func checkResponse(t *testing.T, rsp *fnv1.RunFunctionResponse, registered bool) {
 	t.Helper()
-	fatal := len(rsp.GetResults()) > 0
+	fatal := len(rsp.GetResults()) > 0 && rsp.GetResults()[0].GetSeverity() == fnv1.Severity_SEVERITY_FATAL
 	for name, r := range rsp.GetDesired().GetResources() {
 		if name == "earlier" {
 			continue

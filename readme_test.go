@@ -75,7 +75,7 @@ func TestREADMEConsole(t *testing.T) {
 func TestREADMEReasons(t *testing.T) {
 	want := []string{
 		reasonRegistered, reasonRetained, reasonRegistering, reasonWaitingForKubeconfig, reasonWaitingForField,
-		reasonInvalidField, reasonInvalidKubeconfig, reasonUnsupportedCredentials,
+		reasonInvalidField, reasonInvalidKubeconfig, reasonUnsupportedCredentials, reasonDraining, reasonNameConflict,
 	}
 	rows := regexp.MustCompile("(?m)^\\| (?:True|False) \\| `(\\w+)` \\|").FindAllStringSubmatch(read(t, "README.md"), -1)
 	got := make([]string, 0, len(rows))

@@ -29,8 +29,12 @@ type source struct {
 	secret *fnv1.ResourceSelector
 }
 
-// requirement is the name of the only requirement, the source's Secret.
-const requirement = "kubeconfig"
+// The Secrets that the function requires: the one that holds the kubeconfig, and the one
+// that it is going to make.
+const (
+	requirementKubeconfig = "kubeconfig"
+	requirementSecret     = "cluster-secret"
+)
 
 // kubeconfigKeys are the keys under which providers publish a kubeconfig, first things
 // first. genericKeys are in use for other things too.
@@ -127,7 +131,7 @@ func requiredSecret(req *fnv1.RunFunctionRequest, from *v1beta1.KubeconfigSource
 	src := source{secret: secretSelector(namespace, name)}
 
 	what := fmt.Sprintf("the Secret %s/%s", namespace, name)
-	found, ok := req.GetRequiredResources()[requirement]
+	found, ok := req.GetRequiredResources()[requirementKubeconfig]
 	switch {
 	case !ok && !request.AdvertisesCapabilities(req):
 		// Crossplane v1 has only extra resources, which have no namespace, and so

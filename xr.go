@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -13,7 +11,6 @@ import (
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 
 	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
-	"github.com/crossplane-contrib/function-argocd-cluster/internal/argocd"
 )
 
 // environmentKey is the key of the pipeline's context under which steps like
@@ -110,108 +107,6 @@ func (xr *composite) text(name string, v v1beta1.Value, check func(string) []str
 		return "", invalidField(f, fmt.Sprintf("cannot be %s: %s", name, strings.Join(problems, "; ")))
 	}
 	return s, nil
-}
-
-// cluster returns what the input and the XR say of the cluster: all but how to connect,
-// of which it has the server only where that is not to be the kubeconfig's.
-func (xr *composite) cluster(in *v1beta1.Cluster) (*argocd.Cluster, error) {
-	if in == nil {
-		in = &v1beta1.Cluster{}
-	}
-	c := &argocd.Cluster{Namespaces: in.Namespaces, ClusterResources: in.ClusterResources, Shard: in.Shard}
-	var err error
-	if c.Name, err = xr.clusterName(in); err != nil {
-		return nil, err
-	}
-	if c.Server, err = xr.text("the cluster's server", in.ServerValue(), v1beta1.CheckServer); err != nil {
-		return nil, err
-	}
-	c.Server = strings.TrimRight(c.Server, "/")
-	if c.Project, err = xr.text("the cluster's project", in.ProjectValue(), argocd.CheckProject); err != nil {
-		return nil, err
-	}
-	if c.Labels, err = xr.metadata(in.Labels, in.LabelsFrom, v1beta1.CheckLabel); err != nil {
-		return nil, err
-	}
-	if c.Annotations, err = xr.metadata(in.Annotations, in.AnnotationsFrom, v1beta1.CheckAnnotation); err != nil {
-		return nil, err
-	}
-	c.Labels[v1beta1.LabelState] = v1beta1.StateActive
-	c.Labels[v1beta1.LabelComposite] = xr.name
-	for _, l := range []string{v1beta1.LabelClaimName, v1beta1.LabelClaimNamespace} {
-		if v := stringAt(xr.resource, "metadata", "labels", l); v != "" {
-			c.Labels[l] = v
-		}
-	}
-	c.Annotations[v1beta1.AnnotationComposite] = xr.identity()
-	return c, nil
-}
-
-// clusterName returns the cluster's name. That of a namespaced XR has its namespace,
-// since others may have an XR of the same name.
-func (xr *composite) clusterName(in *v1beta1.Cluster) (string, error) {
-	name, err := xr.text("the cluster's name", in.NameValue(), argocd.CheckName)
-	if name != "" || err != nil {
-		return name, err
-	}
-	name = xr.name
-	if xr.namespace != "" {
-		name = xr.namespace + "." + xr.name
-	}
-	if problems := argocd.CheckName(name); len(problems) > 0 {
-		return "", invalidField(field{path: "metadata.name"}, "cannot be the cluster's name: "+strings.Join(problems, "; ")+"; set cluster.name")
-	}
-	return name, nil
-}
-
-// metadata returns the static labels or annotations with those from the XR added.
-func (xr *composite) metadata(static map[string]string, from []v1beta1.MetadataSource, check func(key, value string) []string) (map[string]string, error) {
-	out := make(map[string]string, len(static)+len(from))
-	maps.Copy(out, static)
-	for i := range from {
-		f := field{path: from[i].FieldPath, environment: from[i].GetType() == v1beta1.FromEnvironmentFieldPath}
-		entries, err := xr.entries(f, &from[i])
-		if err != nil {
-			return nil, err
-		}
-		// In order, so that of several problems it is always the same that is told.
-		for _, key := range slices.Sorted(maps.Keys(entries)) {
-			value, ok := scalar(entries[key])
-			if !ok {
-				return nil, invalidField(f, "must hold strings, numbers or booleans")
-			}
-			if problems := check(key, value); len(problems) > 0 {
-				return nil, invalidField(f, fmt.Sprintf("cannot be %q: %s", key, strings.Join(problems, "; ")))
-			}
-			out[key] = value
-		}
-	}
-	return out, nil
-}
-
-// entries returns the labels or annotations that one field holds.
-func (xr *composite) entries(f field, s *v1beta1.MetadataSource) (map[string]any, error) {
-	v, ok := xr.value(f)
-	if !ok {
-		if s.GetPolicy() == v1beta1.FromFieldPathOptional {
-			return nil, nil
-		}
-		return nil, waitingForField(f)
-	}
-	fields, isMap := v.(map[string]any)
-	switch {
-	case s.Key != "" && isMap:
-		return nil, invalidField(f, "holds a map, whose entries are only taken without a key")
-	case s.Key != "":
-		return map[string]any{s.Key: v}, nil
-	case !isMap:
-		return nil, invalidField(f, "must be a map to be taken without a key")
-	}
-	entries := make(map[string]any, len(fields))
-	for k, v := range fields {
-		entries[s.KeyPrefix+k] = v
-	}
-	return entries, nil
 }
 
 // scalar returns a string, number or boolean as a string.

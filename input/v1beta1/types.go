@@ -41,6 +41,12 @@ type ClusterRegistration struct {
 	// +optional
 	Cluster *Cluster `json:"cluster,omitempty"`
 
+	// StatusFieldPath is the field of the XR's status that gets the cluster's name
+	// and server, the Secret's name and namespace, and the type of the credentials,
+	// for example `status.argocd`. The XR's schema must have it. Default: none.
+	// +optional
+	StatusFieldPath *string `json:"statusFieldPath,omitempty"`
+
 	// Output says what is composed, and where the Secret lies.
 	// +optional
 	Output *Output `json:"output,omitempty"`
@@ -359,6 +365,13 @@ type Cluster struct {
 	// fields. They win over annotations.
 	// +optional
 	AnnotationsFrom []MetadataSource `json:"annotationsFrom,omitempty"`
+
+	// DrainFromFieldPath is a boolean field of the XR, for example `spec.drain`.
+	// While it is true, the label `argocd.fn.crossplane.io/state` is `draining` and
+	// not `active`, so that ApplicationSets that select on it prune their workloads
+	// before the cluster is deleted. Default: none.
+	// +optional
+	DrainFromFieldPath *string `json:"drainFromFieldPath,omitempty"`
 }
 
 // A FromFieldPathPolicy says what happens where there is no such field.

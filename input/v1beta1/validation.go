@@ -21,8 +21,10 @@ const (
 	// ApplicationSets can select on it.
 	LabelState = "argocd.fn.crossplane.io/state"
 
-	// StateActive is the value of LabelState of a cluster in use.
-	StateActive = "active"
+	// StateActive is the value of LabelState of a cluster in use, and StateDraining
+	// that of one whose workloads are to go.
+	StateActive   = "active"
+	StateDraining = "draining"
 
 	// LabelComposite, LabelClaimName and LabelClaimNamespace name the XR, and the
 	// claim where it has one, as Crossplane does on every composed resource.
@@ -63,6 +65,9 @@ func (in *ClusterRegistration) Validate() field.ErrorList {
 	}
 	if in.Cluster != nil {
 		errs = append(errs, in.Cluster.validate(field.NewPath("cluster"))...)
+	}
+	if in.StatusFieldPath != nil {
+		errs = append(errs, validateStatusFieldPath(field.NewPath("statusFieldPath"), *in.StatusFieldPath)...)
 	}
 	if in.Output != nil {
 		errs = append(errs, in.Output.validate(field.NewPath("output"))...)
@@ -188,6 +193,9 @@ func (c *Cluster) validate(path *field.Path) field.ErrorList {
 	}
 	errs = append(errs, validateMetadata(path, "labels", c.Labels, c.LabelsFrom, CheckLabel)...)
 	errs = append(errs, validateMetadata(path, "annotations", c.Annotations, c.AnnotationsFrom, CheckAnnotation)...)
+	if c.DrainFromFieldPath != nil {
+		errs = append(errs, validateFieldPath(path.Child("drainFromFieldPath"), *c.DrainFromFieldPath)...)
+	}
 	return errs
 }
 
@@ -311,6 +319,18 @@ func validateFieldPath(path *field.Path, fieldPath string) field.ErrorList {
 	}
 	if slices.ContainsFunc(segments, func(s fieldpath.Segment) bool { return s.Field == "*" }) {
 		return field.ErrorList{field.Invalid(path, fieldPath, "must not hold a wildcard")}
+	}
+	return nil
+}
+
+func validateStatusFieldPath(path *field.Path, fieldPath string) field.ErrorList {
+	if errs := validateFieldPath(path, fieldPath); len(errs) > 0 {
+		return errs
+	}
+	// A function may only write the XR's status, and Crossplane its conditions.
+	segments, err := fieldpath.Parse(fieldPath)
+	if err != nil || len(segments) < 2 || segments[0].Field != "status" || segments[1].Field == "conditions" {
+		return field.ErrorList{field.Invalid(path, fieldPath, "must be a field of the XR's status, like status.argocd")}
 	}
 	return nil
 }

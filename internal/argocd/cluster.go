@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -53,21 +52,17 @@ type Cluster struct {
 	// take values from. The label of a cluster Secret is added to them.
 	Labels, Annotations map[string]string
 
-	// Config is how to connect.
-	Config *ClusterConfig
+	// Config is how to connect: a marshalled ClusterConfig.
+	Config []byte
 }
 
 // Secret returns the cluster Secret's manifest. The values are in data: under
 // server-side apply, a changed value in stringData is never applied.
-func (c *Cluster) Secret(namespace, name string) (map[string]any, error) {
-	config, err := json.Marshal(c.Config)
-	if err != nil {
-		return nil, fmt.Errorf("cannot marshal config: %w", err)
-	}
+func (c *Cluster) Secret(namespace, name string) map[string]any {
 	data := map[string]any{
 		"name":   encode([]byte(c.Name)),
 		"server": encode([]byte(c.Server)),
-		"config": encode(config),
+		"config": encode(c.Config),
 	}
 	if c.Project != "" {
 		data["project"] = encode([]byte(c.Project))
@@ -100,7 +95,7 @@ func (c *Cluster) Secret(namespace, name string) (map[string]any, error) {
 		"metadata":   metadata,
 		"type":       "Opaque",
 		"data":       data,
-	}, nil
+	}
 }
 
 func encode(b []byte) string { return base64.StdEncoding.EncodeToString(b) }

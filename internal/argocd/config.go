@@ -2,7 +2,6 @@ package argocd
 
 import (
 	"maps"
-	"strings"
 
 	"github.com/crossplane-contrib/function-argocd-cluster/internal/kubeconfig"
 )
@@ -129,19 +128,29 @@ func (cfg *ClusterConfig) UseAWS(i AWSIdentity) {
 // UseExec has Argo CD run a credential plugin.
 func (cfg *ClusterConfig) UseExec(e ExecProviderConfig) { cfg.ExecProviderConfig = &e }
 
-// CredentialType names how a config authenticates, for people.
+// CredentialType names how a config has Argo CD authenticate: ClientCertificate,
+// BearerToken, BasicAuth, AWS, Azure, GCP or Exec.
 func (cfg *ClusterConfig) CredentialType() string {
+	e := cfg.ExecProviderConfig
 	switch {
 	case cfg.AWSAuthConfig != nil:
-		return "Argo CD's AWS identity"
-	case cfg.ExecProviderConfig != nil && cfg.ExecProviderConfig.Command == k8sAuthCommand:
-		return strings.Join(append([]string{k8sAuthCommand}, cfg.ExecProviderConfig.Args[:min(1, len(cfg.ExecProviderConfig.Args))]...), " ")
-	case cfg.ExecProviderConfig != nil:
-		return "a plugin"
+		return "AWS"
+	case e != nil && e.Command == k8sAuthCommand && len(e.Args) > 0:
+		switch e.Args[0] {
+		case "aws":
+			return "AWS"
+		case "azure":
+			return "Azure"
+		case "gcp":
+			return "GCP"
+		}
+		return "Exec"
+	case e != nil:
+		return "Exec"
 	case len(cfg.TLSClientConfig.CertData) > 0:
-		return "client certificate"
+		return "ClientCertificate"
 	case cfg.BearerToken != "":
-		return "bearer token"
+		return "BearerToken"
 	}
-	return "basic auth"
+	return "BasicAuth"
 }

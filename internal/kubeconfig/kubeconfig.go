@@ -69,6 +69,9 @@ type Credential struct {
 type ClientCertificate struct {
 	CertData []byte
 	KeyData  []byte
+
+	// NotAfter is when the certificate expires.
+	NotAfter time.Time
 }
 
 // BasicAuth is a user's name and password.
@@ -329,7 +332,7 @@ func clientCertificate(cert, key []byte, now time.Time) (Credential, error) {
 	if now.After(pair.Leaf.NotAfter) {
 		return Credential{}, Invalid("the kubeconfig's client certificate expired on " + pair.Leaf.NotAfter.UTC().Format(time.DateOnly))
 	}
-	return Credential{ClientCertificate: &ClientCertificate{CertData: cert, KeyData: key}}, nil
+	return Credential{ClientCertificate: &ClientCertificate{CertData: cert, KeyData: key, NotAfter: pair.Leaf.NotAfter}}, nil
 }
 
 func plugin(e *api.ExecConfig) *Exec {

@@ -146,15 +146,31 @@ spec:
 // expected.
 func (o *options) render(ctx context.Context, example, functions string) error {
 	fmt.Printf("\n==> %s\n", example)
+	args := []string{"composition", "render"}
+	for _, f := range []struct{ flag, name string }{
+		{"", "xr.yaml"},
+		{"", "composition.yaml"},
+		{"", functions},
+		{"--xrd", "definition.yaml"},
+		{"--observed-resources", "observed.yaml"},
+		{"--required-resources", "connection-secret.yaml"},
+	} {
+		path, err := find(example, f.name)
+		if err != nil {
+			return err
+		}
+		switch {
+		case f.flag == "":
+			args = append(args, path)
+		case path != "":
+			args = append(args, f.flag, path)
+		}
+	}
+
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	stderr := &bytes.Buffer{}
-	cmd := exec.CommandContext(ctx, o.cli, "composition", "render", //nolint:gosec // The command line names it.
-		filepath.Join(example, "xr.yaml"), filepath.Join(example, "composition.yaml"), functions,
-		"--xrd", filepath.Join(example, "definition.yaml"),
-		"--observed-resources", filepath.Join(example, "observed.yaml"),
-		"--required-resources", filepath.Join(example, "connection-secret.yaml"),
-		"--crossplane-binary", o.engine)
+	cmd := exec.CommandContext(ctx, o.cli, append(args, "--crossplane-binary", o.engine)...) //nolint:gosec // The command line names it.
 	cmd.Stderr = stderr
 	got, err := cmd.Output()
 	if err != nil {
@@ -189,6 +205,31 @@ func (o *options) render(ctx context.Context, example, functions string) error {
 	return nil
 }
 
+// find a file of an example: its own, else that of the folder above. One that holds only
+// comments says that there is nothing of the kind.
+func find(example, name string) (string, error) {
+	if filepath.IsAbs(name) {
+		return name, nil
+	}
+	for dir := example; ; dir = filepath.Dir(dir) {
+		path := filepath.Join(dir, name)
+		b, err := os.ReadFile(path) //nolint:gosec // The command line names it.
+		switch {
+		case err == nil:
+			var content any
+			if err := yaml.Unmarshal(b[:bytes.Index(append(b, "\n---\n"...), []byte("\n---\n"))], &content); err != nil {
+				return "", fmt.Errorf("%s: %w", path, err)
+			}
+			if content == nil {
+				return "", nil
+			}
+			return path, nil
+		case filepath.Base(dir) == "example" || dir == filepath.Dir(dir):
+			return "", fmt.Errorf("%s has no %s", example, name)
+		}
+	}
+}
+
 // A rendered object is what is shown of one.
 type rendered struct {
 	Kind string
@@ -209,7 +250,6 @@ type rendered struct {
 // that hold a cluster Secret, with the Secret's data decoded and its credentials masked.
 func describe(rendering []byte) (string, error) {
 	out := &bytes.Buffer{}
-	found := false
 	for doc := range bytes.SplitSeq(bytes.TrimPrefix(rendering, []byte("---\n")), []byte("\n---\n")) {
 		o := &rendered{}
 		if err := yaml.Unmarshal(doc, o); err != nil {
@@ -223,7 +263,6 @@ func describe(rendering []byte) (string, error) {
 		if o.Kind != "Object" || o.Spec.ForProvider.Manifest.Kind != "Secret" {
 			continue
 		}
-		found = true
 		data := o.Spec.ForProvider.Manifest.Data
 		config, err := mask(data["config"])
 		if err != nil {
@@ -232,9 +271,6 @@ func describe(rendering []byte) (string, error) {
 		encoded := base64.StdEncoding.EncodeToString(data["config"])
 		fmt.Fprintf(out, "---\n%s\n---\n", bytes.ReplaceAll(doc, []byte(encoded), []byte("(below)")))
 		fmt.Fprintf(out, "name: %s\nserver: %s\nconfig: %s\n", data["name"], data["server"], config)
-	}
-	if !found {
-		return "", errors.New("no Object with a cluster Secret was composed")
 	}
 	return out.String(), nil
 }
