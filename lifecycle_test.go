@@ -141,10 +141,12 @@ func (h *hub) apply(t testing.TB, rsp *fnv1.RunFunctionResponse) summary {
 	return s
 }
 
-// registered returns a hub with a registered cluster, and its Secret.
-func registered(t testing.TB, kubeconfig string) (h *hub, secret map[string]any) {
+// registered returns a hub with a registered cluster, by its input and more of it, and its
+// Secret.
+func registered(t testing.TB, kubeconfig string, input ...string) (h *hub, secret map[string]any) {
 	t.Helper()
 	h = newHub(kubeconfig)
+	h.input += strings.Join(input, "\n")
 	h.reconcile(t)
 	s := h.reconcile(t)
 	if s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
@@ -215,33 +217,35 @@ func TestRetained(t *testing.T) {
 		"SeveralThingsAtATime": {"Trouble seldom comes alone.", func(h *hub) { h.environment = "{}"; delete(h.resources, "cluster") }, "does not exist yet"},
 	}
 	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			h, before := registered(t, tokenKubeconfig("canary-good"))
-			healthy := *h
-			healthy.resources = maps.Clone(h.resources)
-			tc.damage(h)
-			for i := range 3 {
-				s := h.reconcile(t)
-				if s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" || !strings.Contains(s.Message, tc.message) || s.Ready != "READY_TRUE" {
-					t.Fatalf("%s\n%s, %s: %s", tc.reason, s.Condition, s.Ready, s.Message)
+		for _, output := range []string{"Object", "Secret"} {
+			t.Run(name+"Of"+output, func(t *testing.T) {
+				h, before := registered(t, tokenKubeconfig("canary-good"), "output: {type: "+output+"}")
+				healthy := *h
+				healthy.resources = maps.Clone(h.resources)
+				tc.damage(h)
+				for i := range 3 {
+					s := h.reconcile(t)
+					if s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" || !strings.Contains(s.Message, tc.message) || s.Ready != "READY_TRUE" {
+						t.Fatalf("%s\n%s, %s: %s", tc.reason, s.Condition, s.Ready, s.Message)
+					}
+					if got := s.Warning != ""; got != (i == 0) {
+						t.Errorf("%s\nevent in reconcile %d: %q", tc.reason, i, s.Warning)
+					}
+					after := manifestOf(t, s)
+					if name == "NameFieldGone" {
+						// The label of the same name is Crossplane's own, and follows it.
+						after["metadata"].(map[string]any)["labels"].(map[string]any)["crossplane.io/claim-name"] = "prod"
+					}
+					if diff := cmp.Diff(before, after); diff != "" {
+						t.Fatalf("%s\n-before, +after:\n%s", tc.reason, diff)
+					}
 				}
-				if got := s.Warning != ""; got != (i == 0) {
-					t.Errorf("%s\nevent in reconcile %d: %q", tc.reason, i, s.Warning)
+				healthy.registration, healthy.condition = h.registration, h.condition
+				if s := healthy.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || cmp.Diff(before, manifestOf(t, s)) != "" {
+					t.Errorf("%s\nnot mended: %s: %s", tc.reason, s.Condition, s.Message)
 				}
-				after := manifestOf(t, s)
-				if name == "NameFieldGone" {
-					// The label of the same name is Crossplane's own, and follows it.
-					after["metadata"].(map[string]any)["labels"].(map[string]any)["crossplane.io/claim-name"] = "prod"
-				}
-				if diff := cmp.Diff(before, after); diff != "" {
-					t.Fatalf("%s\n-before, +after:\n%s", tc.reason, diff)
-				}
-			}
-			healthy.registration, healthy.condition = h.registration, h.condition
-			if s := healthy.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || cmp.Diff(before, manifestOf(t, s)) != "" {
-				t.Errorf("%s\nnot mended: %s: %s", tc.reason, s.Condition, s.Message)
-			}
-		})
+			})
+		}
 	}
 }
 
