@@ -164,8 +164,14 @@ func require(rsp *fnv1.RunFunctionResponse, name string, secret *fnv1.ResourceSe
 
 // checkSecretFree has Crossplane read the Secret of a registration that is not there yet,
 // where it can, and returns a problem if the Secret is another's: then Argo CD would lose
-// one of two clusters.
+// one of two clusters. If it is that of an earlier step, the error is about the Composition.
 func checkSecretFree(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionResponse, id identity, xr *composite) error {
+	for name, r := range req.GetDesired().GetResources() {
+		// Whatever is no registration is none of ours.
+		if other, err := observedRegistration(name, r); err == nil && other != nil && other.secretName() == id.secretName() {
+			return errors.Errorf("cluster.name: another step of the pipeline registers a cluster by Secret %s; give each its own cluster.name", id.secretName())
+		}
+	}
 	if !request.HasCapability(req, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES) {
 		return nil
 	}

@@ -485,6 +485,26 @@ func TestNameConflict(t *testing.T) {
 			}
 		})
 	}
+	t.Run("AnotherStep", func(t *testing.T) {
+		h, _ := registered(t, tokenKubeconfig("canary-good"))
+		first := h.registration
+		for input, want := range map[string]string{
+			"output: {resourceName: second}":                             "cluster.name: another step of the pipeline registers a cluster by Secret argocd/cluster-prod-x7k2p",
+			"output: {resourceName: second}\ncluster: {name: secondary}": "",
+		} {
+			structAt(first, "spec", "forProvider", "manifest", "metadata").Fields["name"] = structpb.NewStringValue("cluster-prod-x7k2p")
+			req := newRequest(t, h.xr, input, h.resources)
+			req.Desired.Resources["argocd-cluster"] = &fnv1.Resource{Resource: first}
+			rsp := h.run(t, req)
+			fatal := ""
+			for _, r := range rsp.GetResults() {
+				fatal += r.GetMessage()
+			}
+			if !strings.HasPrefix(fatal, want) || want == "" && (fatal != "" || rsp.GetDesired().GetResources()["second"] == nil) {
+				t.Errorf("Two steps have one Secret, or cannot have two: %s", fatal)
+			}
+		}
+	})
 	t.Run("OnceRegistered", func(t *testing.T) {
 		h, before := registered(t, tokenKubeconfig("canary-good"))
 		h.secrets["argocd/cluster-prod"] = "{}"

@@ -459,7 +459,9 @@ type Output struct {
 	// +kubebuilder:default=Auto
 	Type OutputType `json:"type,omitempty"`
 
-	// ResourceName is the composition resource name of the composed resource.
+	// ResourceName is the composition resource name of the composed resource. Each
+	// step of a pipeline that registers a cluster needs its own. Changing it later
+	// takes the step out and puts another in: Crossplane deletes what is registered.
 	// +optional
 	// +kubebuilder:default=argocd-cluster
 	ResourceName string `json:"resourceName,omitempty"`
