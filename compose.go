@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -10,6 +9,7 @@ import (
 	"github.com/crossplane/crossplane-runtime/v2/pkg/fieldpath"
 	"github.com/crossplane/function-sdk-go/errors"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
+	"github.com/crossplane/function-sdk-go/request"
 
 	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
 	"github.com/crossplane-contrib/function-argocd-cluster/internal/argocd"
@@ -160,6 +160,32 @@ func (id identity) unchanged(out *v1beta1.Output, observed identity) []string {
 	return fields
 }
 
+// checkSecretFree has Crossplane read the Secret of a registration that is not there yet,
+// where it can, and returns a problem if the Secret is another's: then Argo CD would lose
+// one of two clusters. If it is that of an earlier step, the error is about the Composition.
+func checkSecretFree(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionResponse, id identity, xr *composite) error {
+	for name, r := range req.GetDesired().GetResources() {
+		// Whatever is no registration is none of ours.
+		if other, err := observedRegistration(name, r); err == nil && other != nil && other.secretName() == id.secretName() {
+			return errors.Errorf("cluster.name: another step of the pipeline registers a cluster by Secret %s; give each its own cluster.name", id.secretName())
+		}
+	}
+	if !request.HasCapability(req, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES) {
+		return nil
+	}
+	require(rsp, requirementSecret, secretSelector(id.namespace, id.name))
+	found, ok := req.GetRequiredResources()[requirementSecret]
+	if !ok {
+		return &problem{reason: reasonRegistering, message: "finding out whether Secret " + id.secretName() + " is free"}
+	}
+	for _, r := range found.GetItems() {
+		if owner := stringAt(r.GetResource(), "metadata", "annotations", v1beta1.AnnotationComposite); owner != xr.identity() {
+			return nameConflict(id, owner, xr)
+		}
+	}
+	return nil
+}
+
 // newRegistration returns the registration of a cluster.
 func newRegistration(id identity, c *argocd.Cluster, ready bool) (*registration, error) {
 	manifest, err := structpb.NewStruct(c.Secret(id.namespace, id.name))
@@ -236,17 +262,6 @@ func (r *registration) reportStatus(rsp *fnv1.RunFunctionResponse, path *string,
 	s, err := structpb.NewStruct(status.UnstructuredContent())
 	xr.Resource = s
 	return err
-}
-
-// connection returns how Argo CD connects now.
-func (r *registration) connection() connection {
-	c := connection{server: r.data("server"), config: []byte(r.data("config"))}
-	cfg := &argocd.ClusterConfig{}
-	// It is what this function wrote; should it not be, then its credentials are named
-	// as basic ones.
-	_ = json.Unmarshal(c.config, cfg)
-	c.credentials = cfg.CredentialType()
-	return c
 }
 
 // desiredComposite returns the response's desired XR, which a first step has none of.

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	gojson "encoding/json"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -12,12 +11,9 @@ import (
 	"github.com/crossplane/function-sdk-go/errors"
 	"github.com/crossplane/function-sdk-go/logging"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
-	"github.com/crossplane/function-sdk-go/request"
 	"github.com/crossplane/function-sdk-go/response"
 
 	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
-	"github.com/crossplane-contrib/function-argocd-cluster/internal/argocd"
-	"github.com/crossplane-contrib/function-argocd-cluster/internal/kubeconfig"
 )
 
 // Function registers clusters with Argo CD.
@@ -86,7 +82,10 @@ func (f *Function) register(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionR
 		}
 	}
 
-	conn, err := f.connect(in, xr, src, cluster.Server, sourceErr)
+	conn, err := connection{}, sourceErr
+	if err == nil {
+		conn, err = connect(in, xr, src, cluster.Server, f.now())
+	}
 	if err != nil && observed == nil {
 		return reportProblem(rsp, xr, err)
 	}
@@ -117,19 +116,6 @@ func (f *Function) register(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionR
 	return reg.desire(rsp, name, in.Output.GetObject())
 }
 
-// A connection is how Argo CD connects to a cluster.
-type connection struct {
-	server string
-
-	// config is a marshalled argocd.ClusterConfig, and credentials the type of its
-	// credentials.
-	config      []byte
-	credentials string
-
-	// notAfter is when the client certificate expires; zero if there is none.
-	notAfter time.Time
-}
-
 // input returns the function's input if there is nothing wrong with it. It is decoded here
 // and not by the SDK, whose errors name no paths, and are not always worded alike.
 func input(req *fnv1.RunFunctionRequest, xr *composite) (*v1beta1.ClusterRegistration, error) {
@@ -149,121 +135,4 @@ func input(req *fnv1.RunFunctionRequest, xr *composite) (*v1beta1.ClusterRegistr
 		return nil, errors.Wrap(errors.Join(unknown...), "the step's input has fields that this version does not know")
 	}
 	return in, append(in.Validate(), in.ValidateFor(xr.namespace)...).ToAggregate()
-}
-
-// require has Crossplane read a Secret, on every call alike.
-func require(rsp *fnv1.RunFunctionResponse, name string, secret *fnv1.ResourceSelector) {
-	if secret == nil {
-		return
-	}
-	if rsp.GetRequirements() == nil {
-		rsp.Requirements = &fnv1.Requirements{Resources: map[string]*fnv1.ResourceSelector{}}
-	}
-	rsp.Requirements.Resources[name] = secret
-}
-
-// checkSecretFree has Crossplane read the Secret of a registration that is not there yet,
-// where it can, and returns a problem if the Secret is another's: then Argo CD would lose
-// one of two clusters. If it is that of an earlier step, the error is about the Composition.
-func checkSecretFree(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionResponse, id identity, xr *composite) error {
-	for name, r := range req.GetDesired().GetResources() {
-		// Whatever is no registration is none of ours.
-		if other, err := observedRegistration(name, r); err == nil && other != nil && other.secretName() == id.secretName() {
-			return errors.Errorf("cluster.name: another step of the pipeline registers a cluster by Secret %s; give each its own cluster.name", id.secretName())
-		}
-	}
-	if !request.HasCapability(req, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES) {
-		return nil
-	}
-	require(rsp, requirementSecret, secretSelector(id.namespace, id.name))
-	found, ok := req.GetRequiredResources()[requirementSecret]
-	if !ok {
-		return &problem{reason: reasonRegistering, message: "finding out whether Secret " + id.secretName() + " is free"}
-	}
-	for _, r := range found.GetItems() {
-		if owner := stringAt(r.GetResource(), "metadata", "annotations", v1beta1.AnnotationComposite); owner != xr.identity() {
-			return nameConflict(id, owner, xr)
-		}
-	}
-	return nil
-}
-
-// connect returns how Argo CD is to connect by a kubeconfig, at another server if one is
-// given.
-func (f *Function) connect(in *v1beta1.ClusterRegistration, xr *composite, src source, server string, err error) (connection, error) {
-	if err != nil {
-		return connection{}, err
-	}
-	credentials := in.Credentials.GetType()
-	parsed, err := kubeconfig.Parse(src.kubeconfig, kubeconfig.Options{
-		Context:       in.KubeconfigFrom.GetContext(),
-		Server:        server,
-		AllowInsecure: in.Credentials.GetAllowInsecure(),
-		NoCredential:  credentials != v1beta1.CredentialsAuto && credentials != v1beta1.CredentialsKubeconfig,
-		Now:           f.now(),
-	})
-	if err != nil {
-		return connection{}, err
-	}
-	cfg, err := argocd.NewClusterConfig(parsed)
-	if err != nil {
-		return connection{}, err
-	}
-	if err := authenticate(cfg, in.Credentials, xr, parsed.Credential, src.gke); err != nil {
-		return connection{}, err
-	}
-	c := connection{server: parsed.Server, credentials: cfg.CredentialType()}
-	if cert := parsed.Credential.ClientCertificate; cert != nil {
-		c.notAfter = cert.NotAfter
-	}
-	if c.config, err = gojson.Marshal(cfg); err != nil {
-		return connection{}, errors.New("cannot marshal Argo CD's config")
-	}
-	return c, nil
-}
-
-// authenticate has Argo CD authenticate as the input says.
-func authenticate(cfg *argocd.ClusterConfig, in *v1beta1.Credentials, xr *composite, cred kubeconfig.Credential, gke bool) error {
-	switch in.GetType() {
-	case v1beta1.CredentialsAWS:
-		cluster, err := xr.text("an EKS cluster's name", in.AWS.ClusterNameValue(), argocd.CheckEKSClusterName)
-		if err != nil {
-			return err
-		}
-		role, err := xr.text("an IAM role", in.AWS.RoleARNValue(), argocd.CheckRoleARN)
-		if err != nil {
-			return err
-		}
-		cfg.UseAWS(argocd.AWSIdentity{ClusterName: cluster, RoleARN: role, Profile: in.AWS.Profile, Region: in.AWS.Region})
-	case v1beta1.CredentialsAzure:
-		az := in.Azure
-		if az == nil {
-			az = &v1beta1.AzureCredentials{}
-		}
-		cfg.UseAzure(argocd.AzureIdentity{
-			TenantID: az.TenantID, ClientID: az.ClientID, ServerID: az.ServerID,
-			Environment: az.Environment, LoginMethod: string(az.LoginMethod),
-		})
-	case v1beta1.CredentialsGCP:
-		cfg.UseGCP()
-	case v1beta1.CredentialsExec:
-		cfg.UseExec(argocd.ExecProviderConfig{
-			Command: in.Exec.Command, Args: in.Exec.Args, Env: in.Exec.Env, APIVersion: in.Exec.GetAPIVersion(),
-			InstallHint: in.Exec.InstallHint, ProvideClusterInfo: in.Exec.ProvideClusterInfo,
-		})
-	case v1beta1.CredentialsKubeconfig:
-		if !cfg.UseCredential(cred) {
-			return kubeconfig.Unsupported("the kubeconfig's user has no client certificate, token, or username and password, and credentials.type Kubeconfig takes nothing else")
-		}
-	case v1beta1.CredentialsAuto:
-		switch none := (kubeconfig.Credential{}); {
-		case cfg.UseCredential(cred):
-		case cred == none && gke:
-			// GKE's provider gives no credentials, and means Google's.
-			cfg.UseGCP()
-		default:
-			return cfg.UsePlugin(cred)
-		}
-	}
-	return nil
 }

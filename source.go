@@ -237,3 +237,14 @@ func noKubeconfig(owner string, details int, key, none string) error {
 	}
 	return waitingForKubeconfig(owner + " has no kubeconfig yet under a known key; name another in kubeconfigFrom.key")
 }
+
+// require has Crossplane read a Secret, on every call alike.
+func require(rsp *fnv1.RunFunctionResponse, name string, secret *fnv1.ResourceSelector) {
+	if secret == nil {
+		return
+	}
+	if rsp.GetRequirements() == nil {
+		rsp.Requirements = &fnv1.Requirements{Resources: map[string]*fnv1.ResourceSelector{}}
+	}
+	rsp.Requirements.Resources[name] = secret
+}
