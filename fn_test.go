@@ -536,7 +536,10 @@ func TestNotRegistered(t *testing.T) {
 		xr       string
 		input    string
 		observed map[string]observation
-		want     want
+
+		// details are the XR's own connection details.
+		details map[string]string
+		want    want
 	}{
 		"FirstPass": {
 			reason: "Nothing is composed yet, and nothing is observed.",
@@ -717,6 +720,26 @@ func TestNotRegistered(t *testing.T) {
 			observed: text(sample(t, "edge-impersonate.yaml")),
 			want:     want{unsupported, "impersonates another"},
 		},
+		"ImpersonatedUser": {
+			reason:   "Each field by itself impersonates.",
+			observed: user("token: canary-token, as: alice"),
+			want:     want{unsupported, "impersonates another"},
+		},
+		"ImpersonatedUID": {
+			reason:   "Each field by itself impersonates.",
+			observed: user("token: canary-token, as-uid: canary-uid"),
+			want:     want{unsupported, "impersonates another"},
+		},
+		"ImpersonatedGroups": {
+			reason:   "Each field by itself impersonates.",
+			observed: user("token: canary-token, as-groups: [canary-group]"),
+			want:     want{unsupported, "impersonates another"},
+		},
+		"ImpersonatedExtra": {
+			reason:   "Each field by itself impersonates.",
+			observed: user("token: canary-token, as-user-extra: {x: [canary-extra]}"),
+			want:     want{unsupported, "impersonates another"},
+		},
 		"InsecureWithCA": {
 			reason:   "Argo CD fails on both.",
 			observed: text(sample(t, "edge-insecure-with-ca.yaml")),
@@ -864,6 +887,13 @@ func TestNotRegistered(t *testing.T) {
 			observed: of(aks, kubeconfigDetails(t, "kc-gke-upjet-dns-endpoint.yaml")),
 			want:     want{unsupported, "has no credentials"},
 		},
+		"NoCredentialsInXRsOwnDetails": {
+			reason:  "Whatever an XR of GKE's name publishes, its provider has not written it.",
+			xr:      strings.Replace(legacyXR, "platform.example.org", "container.gcp.upbound.io", 1),
+			input:   "kubeconfigFrom: {type: CompositeResource}",
+			details: kubeconfigDetails(t, "kc-gke-upjet-dns-endpoint.yaml"),
+			want:    want{unsupported, "has no credentials"},
+		},
 		"UsernameWithoutPassword": {
 			reason:   "Half of basic auth is none.",
 			observed: user("username: admin"),
@@ -972,7 +1002,12 @@ func TestNotRegistered(t *testing.T) {
 			if xr == "" {
 				xr = legacyXR
 			}
-			got := summarize(t, run(t, newRequest(t, xr, tc.input, tc.observed)), "argocd-cluster")
+			req := newRequest(t, xr, tc.input, tc.observed)
+			req.Observed.Composite.ConnectionDetails = map[string][]byte{}
+			for k, v := range tc.details {
+				req.Observed.Composite.ConnectionDetails[k] = []byte(v)
+			}
+			got := summarize(t, run(t, req), "argocd-cluster")
 			want := summary{Condition: "ArgoCDClusterRegistered=FALSE/" + tc.want.reason, Message: got.Message, XRReady: "READY_FALSE"}
 			if !strings.HasPrefix(tc.want.reason, "Waiting") {
 				want.Warning = tc.want.reason + ": " + got.Message
