@@ -887,6 +887,11 @@ func TestNotRegistered(t *testing.T) {
 			observed: of(aks, kubeconfigDetails(t, "kc-gke-upjet-dns-endpoint.yaml")),
 			want:     want{unsupported, "has no credentials"},
 		},
+		"NoCredentialsFromAnotherContainerGroup": {
+			reason:   "Anybody can have a group that begins alike.",
+			observed: of("{apiVersion: container.example.org/v1, kind: Cluster}", kubeconfigDetails(t, "kc-gke-upjet-nocreds.yaml")),
+			want:     want{unsupported, "has no credentials"},
+		},
 		"NoCredentialsInXRsOwnDetails": {
 			reason:  "Whatever an XR of GKE's name publishes, its provider has not written it.",
 			xr:      strings.Replace(legacyXR, "platform.example.org", "container.gcp.upbound.io", 1),
