@@ -15,13 +15,11 @@ EXAMPLES  := example/aks example/gke $(addprefix example/aks/,waiting registered
 
 # The tools are Go modules, each pinned in a module below tools/ of its own where its
 # dependencies do not agree with the others'.
-CLI            := $(BIN)/crossplane
-ENGINE         := $(BIN)/crossplane-core
-PATCH          := $(BIN)/function-patch-and-transform
-AUTO_READY     := $(BIN)/function-auto-ready
-CONTROLLER_GEN := $(BIN)/controller-gen
-CRD_REF_DOCS   := $(BIN)/crd-ref-docs
-GOLANGCI_LINT  := $(BIN)/golangci-lint
+CLI           := $(BIN)/crossplane
+ENGINE        := $(BIN)/crossplane-core
+PATCH         := $(BIN)/function-patch-and-transform
+AUTO_READY    := $(BIN)/function-auto-ready
+GOLANGCI_LINT := $(BIN)/golangci-lint
 
 SOURCES := $(shell find . -name '*.go' -not -path './tools/*' -not -path './test/*' -not -path './.cache/*' -not -name '*_test.go') go.mod go.sum
 
@@ -71,7 +69,7 @@ render: $(BIN)/function $(CLI) $(ENGINE) $(PATCH) $(AUTO_READY) ## Render the ex
 ##@ Code and documentation
 
 .PHONY: generate
-generate: ## Generate deep copies, the input's CRD and its reference in the README.
+generate: ## Generate deep copies, the input's CRD and its reference.
 	$(GO) generate ./...
 
 .PHONY: fmt

@@ -115,7 +115,7 @@ func (d *describer) state(in *v1beta1.Cluster) (string, error) {
 		if err := d.keep(invalidField(f, "must be true or false")); err != nil {
 			return "", err
 		}
-		return d.observed.metadata("labels")[v1beta1.LabelState], nil
+		return stringAt(d.observed.manifest, "metadata", "labels", v1beta1.LabelState), nil
 	case drain:
 		return v1beta1.StateDraining, nil
 	}

@@ -51,7 +51,7 @@ func observedRegistration(name string, r *fnv1.Resource) (*registration, error) 
 	case reg.kind == kindSecret && g == "":
 		reg.manifest, reg.ready = secretManifest(res), true
 	case reg.kind == kindObject && (g == groupClusterObject || g == groupNamespacedObject):
-		reg.manifest, reg.ready = structAt(res, "spec", "forProvider", "manifest"), isReady(res)
+		reg.manifest, reg.ready = structAt(res, "spec", "forProvider", "manifest"), stringAt(conditionAt(res, "Ready"), "status") == "True"
 	}
 	// Either is enough: somebody may have taken the other away, and gets it back.
 	if stringAt(reg.manifest, "metadata", "labels", argocd.LabelSecretType) != argocd.SecretTypeCluster &&
@@ -85,16 +85,6 @@ func secretManifest(res *structpb.Struct) *structpb.Struct {
 		}
 	}
 	return out
-}
-
-// isReady reports whether a resource has the condition Ready.
-func isReady(res *structpb.Struct) bool {
-	for _, c := range structAt(res, "status").GetFields()["conditions"].GetListValue().GetValues() {
-		if stringAt(c.GetStructValue(), "type") == "Ready" {
-			return stringAt(c.GetStructValue(), "status") == "True"
-		}
-	}
-	return false
 }
 
 // data returns the value of a key of the Secret's data; empty if there is none.

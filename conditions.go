@@ -101,7 +101,7 @@ func registeredOutcome(r *registration, credentials string, kept []error, unchan
 		o.reason = reasonRetained
 		parts = append(parts, "what cannot be told now is kept as it was: "+errors.Join(kept...).Error())
 	}
-	if r.metadata("labels")[v1beta1.LabelState] == v1beta1.StateDraining {
+	if stringAt(r.manifest, "metadata", "labels", v1beta1.LabelState) == v1beta1.StateDraining {
 		o.reason = reasonDraining
 		parts = append(parts, "draining: ApplicationSets that select on the state prune their workloads")
 	}
@@ -139,18 +139,8 @@ func report(rsp *fnv1.RunFunctionResponse, xr *composite, o outcome) {
 	})
 	switch o.reason {
 	case reasonRetained, reasonInvalidField, reasonInvalidKubeconfig, reasonUnsupportedCredentials, reasonNameConflict:
-		if o.reason != xr.observedReason() {
+		if o.reason != stringAt(conditionAt(xr.resource, conditionRegistered), "reason") {
 			response.Warning(rsp, errors.New(o.message)).TargetCompositeAndClaim().WithReason(o.reason)
 		}
 	}
-}
-
-// observedReason returns the reason of the XR's condition as it was before.
-func (xr *composite) observedReason() string {
-	for _, c := range structAt(xr.resource, "status").GetFields()["conditions"].GetListValue().GetValues() {
-		if stringAt(c.GetStructValue(), "type") == conditionRegistered {
-			return stringAt(c.GetStructValue(), "reason")
-		}
-	}
-	return ""
 }

@@ -72,18 +72,17 @@ func (f *Function) register(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionR
 
 	d := &describer{xr: xr, observed: observed}
 	cluster, err := d.describe(in.Cluster)
-	if observed == nil {
-		if err == nil {
-			err = checkSecretFree(req, rsp, wantedIdentity(in.Output, xr, cluster.Name), xr)
-		}
-		// Without a kubeconfig, nothing else is of interest yet.
-		if err = cmp.Or(sourceErr, err); err != nil {
-			return reportProblem(rsp, xr, err)
+	var id identity
+	if err == nil {
+		id = wantedIdentity(in.Output, xr, cluster.Name)
+		if observed == nil {
+			err = checkSecretFree(req, rsp, id, xr)
 		}
 	}
 
-	conn, err := connection{}, sourceErr
-	if err == nil {
+	// Without a kubeconfig, nothing else is of interest yet.
+	var conn connection
+	if err = cmp.Or(sourceErr, err); err == nil {
 		conn, err = connect(in, xr, src, cluster.Server, f.now())
 	}
 	if err != nil && observed == nil {
@@ -97,7 +96,8 @@ func (f *Function) register(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionR
 	}
 	cluster.Server, cluster.Config = conn.server, conn.config
 
-	id, unchanged, ready := wantedIdentity(in.Output, xr, cluster.Name), []string(nil), false
+	var unchanged []string
+	ready := false
 	if observed != nil {
 		unchanged = id.unchanged(in.Output, observed.identity)
 		id, ready = observed.identity, observed.ready

@@ -69,18 +69,21 @@ func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, x
 
 	observed := req.GetObserved().GetResources()
 	name := from.GetResourceName()
+	var kc []byte
 	if name == "" {
 		var err error
-		if name, err = onlyKubeconfig(observed, in.Output.GetResourceName(), from.GetKey()); err != nil {
+		if name, kc, err = onlyKubeconfig(observed, in.Output.GetResourceName(), from.GetKey()); err != nil {
 			return source{}, err
 		}
+	} else {
+		if _, ok := observed[name]; !ok {
+			return source{}, waitingForKubeconfig(fmt.Sprintf("the composed resource %q does not exist yet", name))
+		}
+		kc = find(observed[name].GetConnectionDetails(), from.GetKey())
 	}
-	r, ok := observed[name]
-	if !ok {
-		return source{}, waitingForKubeconfig(fmt.Sprintf("the composed resource %q does not exist yet", name))
-	}
+	r := observed[name]
 	src := source{
-		kubeconfig: find(r.GetConnectionDetails(), from.GetKey()),
+		kubeconfig: kc,
 		gke:        strings.HasPrefix(group(stringAt(r.GetResource(), "apiVersion")), "container.gcp."),
 	}
 	// Crossplane watches what a function requires, but not connection Secrets: without
@@ -96,22 +99,26 @@ func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, x
 }
 
 // onlyKubeconfig returns the name of the only composed resource that has a kubeconfig,
-// but for our own.
-func onlyKubeconfig(observed map[string]*fnv1.Resource, own, key string) (string, error) {
+// but for our own, and that kubeconfig.
+func onlyKubeconfig(observed map[string]*fnv1.Resource, own, key string) (resourceName string, kc []byte, err error) {
 	var names []string
+	var found []byte
 	for name, r := range observed {
-		if name != own && find(r.GetConnectionDetails(), key) != nil {
-			names = append(names, name)
+		if name == own {
+			continue
+		}
+		if kc := find(r.GetConnectionDetails(), key); kc != nil {
+			names, found = append(names, name), kc
 		}
 	}
 	switch len(names) {
 	case 1:
-		return names[0], nil
+		return names[0], found, nil
 	case 0:
-		return "", waitingForKubeconfig("no composed resource has a kubeconfig in its connection details yet; it is published by one with spec.writeConnectionSecretToRef")
+		return "", nil, waitingForKubeconfig("no composed resource has a kubeconfig in its connection details yet; it is published by one with spec.writeConnectionSecretToRef")
 	}
 	slices.Sort(names)
-	return "", errors.Errorf("kubeconfigFrom.resourceName: more than one composed resource has a kubeconfig, name one of %s", strings.Join(names, ", "))
+	return "", nil, errors.Errorf("kubeconfigFrom.resourceName: more than one composed resource has a kubeconfig, name one of %s", strings.Join(names, ", "))
 }
 
 // requiredSecret returns the Secret that the input names as a source.

@@ -136,6 +136,16 @@ func structAt(s *structpb.Struct, path ...string) *structpb.Struct {
 	return s
 }
 
+// conditionAt returns a resource's condition of a type; nil if there is none.
+func conditionAt(res *structpb.Struct, conditionType string) *structpb.Struct {
+	for _, c := range structAt(res, "status").GetFields()["conditions"].GetListValue().GetValues() {
+		if stringAt(c.GetStructValue(), "type") == conditionType {
+			return c.GetStructValue()
+		}
+	}
+	return nil
+}
+
 // group returns the group of an API version.
 func group(apiVersion string) string {
 	g, _, ok := strings.Cut(apiVersion, "/")

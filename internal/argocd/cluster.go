@@ -7,12 +7,13 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/crossplane-contrib/function-argocd-cluster/internal/kubeconfig"
 )
 
 const (
@@ -139,13 +140,10 @@ func CheckProject(name string) []string { return validation.IsDNS1123Subdomain(n
 // IsInCluster reports whether Argo CD takes a server for the cluster that it runs
 // in, for which it ignores all credentials, or would find that cluster there.
 func IsInCluster(server string) bool {
-	u, err := url.Parse(server)
-	if err != nil {
-		return false
-	}
-	switch strings.TrimSuffix(strings.ToLower(u.Hostname()), ".") {
+	host := kubeconfig.Hostname(server)
+	switch host {
 	case "kubernetes", "kubernetes.default", "kubernetes.default.svc":
 		return true
 	}
-	return strings.HasPrefix(strings.ToLower(u.Hostname()), "kubernetes.default.svc.")
+	return strings.HasPrefix(host, "kubernetes.default.svc.")
 }

@@ -115,7 +115,7 @@ func (f *flags) refuse(names ...string) {
 	f.callers = append(f.callers, names...)
 }
 
-// parse the plugin's arguments, which must begin with the subcommand. The library's
+// parse the plugin's arguments, whose only words must be the subcommand. The library's
 // error quotes the arguments, and so is dropped.
 func (f *flags) parse(e *kubeconfig.Exec, subcommand ...string) error {
 	if err := f.Parse(e.Args); err != nil || !slices.Equal(f.Args(), subcommand) {

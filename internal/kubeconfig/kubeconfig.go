@@ -271,10 +271,7 @@ func connection(cluster *api.Cluster, o Options) (*Connection, error) {
 // isGKEDNSEndpoint reports whether a server is a DNS endpoint of GKE. It has a
 // certificate that the operating system trusts; provider-upjet-gcp before v3 gives
 // the cluster's own CA with it all the same, against which it does not verify.
-func isGKEDNSEndpoint(server string) bool {
-	u, err := url.Parse(server)
-	return err == nil && strings.HasSuffix(hostname(u), ".gke.goog")
-}
+func isGKEDNSEndpoint(server string) bool { return strings.HasSuffix(Hostname(server), ".gke.goog") }
 
 func checkProxy(proxy string) error {
 	u, err := url.Parse(proxy)

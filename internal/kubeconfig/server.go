@@ -32,11 +32,7 @@ func Server(server string) (string, error) {
 // IsLoopback reports whether a server's host is a loopback or unspecified address,
 // or a name of one.
 func IsLoopback(server string) bool {
-	u, err := url.Parse(server)
-	if err != nil {
-		return false
-	}
-	host := hostname(u)
+	host := Hostname(server)
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}
@@ -44,7 +40,12 @@ func IsLoopback(server string) bool {
 	return err == nil && (ip.Unmap().IsLoopback() || ip.IsUnspecified())
 }
 
-// hostname returns a URL's host in lower case, without port and trailing dot.
-func hostname(u *url.URL) string {
+// Hostname returns the host of a server's URL in lower case, without port and trailing
+// dot; empty if it is no URL.
+func Hostname(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return ""
+	}
 	return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 }
