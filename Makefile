@@ -4,7 +4,7 @@
 GO    ?= go
 CACHE ?= $(CURDIR)/.cache
 DIST  ?= $(CURDIR)/dist
-BIN   := $(CACHE)/bin
+BIN   := $(CACHE)/bin/$(shell $(GO) env GOVERSION)
 
 PROJECT   := function-argocd-cluster
 PLATFORMS := amd64 arm64
@@ -13,6 +13,9 @@ EMPTY     :=
 COMMA     := ,
 EXAMPLES  := example/aks example/gke $(addprefix example/aks/,waiting registered registered/retained registered/draining)
 
+# A release's build sets its version so. API groups are served by it.
+KUBERNETES_VERSION := $(foreach v,gitVersion=v1.35.4 gitMajor=1 gitMinor=35,-X k8s.io/component-base/version.$v)
+
 # The tools are Go modules, each pinned in a module below tools/ of its own where its
 # dependencies do not agree with the others'.
 CLI           := $(BIN)/crossplane
@@ -20,6 +23,9 @@ ENGINE        := $(BIN)/crossplane-core
 PATCH         := $(BIN)/function-patch-and-transform
 AUTO_READY    := $(BIN)/function-auto-ready
 GOLANGCI_LINT := $(BIN)/golangci-lint
+KUBERNETES    := $(addprefix $(BIN)/,etcd kube-apiserver kube-controller-manager)
+PROVIDER      := $(BIN)/provider-kubernetes
+ARGOCD        := $(BIN)/argocd
 
 SOURCES := $(shell find . -name '*.go' -not -path './tools/*' -not -path './test/*' -not -path './.cache/*' -not -name '*_test.go') go.mod go.sum
 
@@ -66,6 +72,31 @@ render: $(BIN)/function $(CLI) $(ENGINE) $(PATCH) $(AUTO_READY) ## Render the ex
 		-function function-patch-and-transform=$(PATCH) -function function-auto-ready=$(AUTO_READY) \
 		$(addprefix ../,$(EXAMPLES))
 
+E2E       := cd test/e2e && $(GO) test -count 1 -parallel 16 -timeout
+E2E_FLAGS  = -bin $(BIN) -xpkg $(DIST)/$(PROJECT)-$(shell $(GO) env GOARCH).xpkg
+
+.PHONY: e2e
+e2e: e2e-programs ## Take clusters through their lives, on real control planes.
+	$(E2E) 30m $(E2E_ARGS) -args $(E2E_FLAGS)
+
+.PHONY: demo
+demo: e2e-programs ## Register two clusters on such a hub, step by step, and leave it up.
+	$(E2E) 0 -run Demo -args -demo $(E2E_FLAGS)
+
+# The modules are for the CRDs and roles in them.
+.PHONY: e2e-programs
+e2e-programs: e2e-needs $(XPKGS) $(KUBERNETES) $(ENGINE) $(PROVIDER) $(ARGOCD) $(PATCH) $(AUTO_READY)
+	cd tools/core && $(GO) mod download github.com/crossplane/crossplane/v2
+	cd tools/provider-kubernetes && $(GO) mod download github.com/crossplane-contrib/provider-kubernetes
+	cd test/argocd && $(GO) mod download github.com/argoproj/argo-cd/v3
+
+.PHONY: e2e-needs
+e2e-needs:
+	@[ "$$(uname)" = Linux ] || { echo "This needs Linux: it runs in namespaces of its own."; exit 1; }
+	@for p in redis-server git; do command -v $$p >/dev/null || { \
+		echo "This needs $$p. On Debian and Ubuntu:"; \
+		echo "  sudo apt-get install --no-install-recommends redis-server git"; exit 1; }; done
+
 ##@ Code and documentation
 
 .PHONY: generate
@@ -83,6 +114,7 @@ lint: $(GOLANGCI_LINT) ## Check the code's format and run the linters.
 	$(GOLANGCI_LINT) run
 	cd tools && $(GO) vet ./... && $(GOLANGCI_LINT) run --config ../.golangci.yml
 	cd test/argocd && $(GO) vet ./... && $(GOLANGCI_LINT) run --config ../../.golangci.yml
+	cd test/e2e && $(GO) vet ./... && $(GOLANGCI_LINT) run --config ../../.golangci.yml
 
 ##@ Package
 
@@ -119,13 +151,22 @@ $(CLI): tools/go.mod tools/go.sum
 	$(call tool,tools,github.com/crossplane/cli/v2/cmd/crossplane,,about two minutes)
 
 $(ENGINE): tools/core/go.mod tools/core/go.sum
-	$(call tool,tools/core,github.com/crossplane/crossplane/v2/cmd/crossplane,-ldflags '-X github.com/crossplane/crossplane/v2/internal/version.version=v2.4.0',about two minutes)
+	$(call tool,tools/core,github.com/crossplane/crossplane/v2/cmd/crossplane,-ldflags '-X github.com/crossplane/crossplane-runtime/v2/pkg/version.version=v2.4.0',about two minutes)
 
 $(PATCH): tools/patch-and-transform/go.mod tools/patch-and-transform/go.sum
 	$(call tool,tools/patch-and-transform,github.com/crossplane-contrib/function-patch-and-transform,,a minute)
 
 $(AUTO_READY): tools/auto-ready/go.mod tools/auto-ready/go.sum
 	$(call tool,tools/auto-ready,github.com/crossplane/function-auto-ready,,a minute)
+
+$(KUBERNETES): tools/kubernetes/go.mod tools/kubernetes/go.sum
+	$(call tool,tools/kubernetes,$(if $(findstring etcd,$@),go.etcd.io/etcd/server/v3,k8s.io/kubernetes/cmd/$(@F)),-ldflags '$(KUBERNETES_VERSION)',about two minutes)
+
+$(PROVIDER): $(wildcard tools/provider-kubernetes/go.* tools/provider-kubernetes/gosdk/*.go)
+	$(call tool,tools/provider-kubernetes,github.com/crossplane-contrib/provider-kubernetes/cmd/provider,,about two minutes)
+
+$(ARGOCD): test/argocd/go.mod test/argocd/go.sum
+	$(call tool,test/argocd,github.com/argoproj/argo-cd/v3/cmd,-ldflags '-X github.com/argoproj/argo-cd/v3/common.version=3.2.11',about four minutes)
 
 $(GOLANGCI_LINT): tools/lint/go.mod tools/lint/go.sum
 	$(call tool,tools/lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,,two minutes)
