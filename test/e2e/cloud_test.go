@@ -1,0 +1,339 @@
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/yaml"
+)
+
+const (
+	cloudName        = "provider-cloud"
+	managedFinalizer = "finalizer.managedresource.crossplane.io"
+
+	// How long the cloud takes to make a cluster, and to delete it.
+	createDelay = 2 * time.Second
+	deleteDelay = time.Second
+
+	maxClusters = 250
+)
+
+// cloudKinds are the managed resources that are played.
+var cloudKinds = []schema.GroupVersionKind{
+	{Group: "azure.upbound.io", Version: "v1beta1", Kind: "ResourceGroup"},
+	{Group: "azure.m.upbound.io", Version: "v1beta1", Kind: "ResourceGroup"},
+	{Group: "containerservice.azure.upbound.io", Version: "v1beta2", Kind: "KubernetesCluster"},
+	{Group: "containerservice.azure.m.upbound.io", Version: "v1beta1", Kind: "KubernetesCluster"},
+	{Group: "container.gcp.upbound.io", Version: "v1beta1", Kind: "Cluster"},
+	{Group: "container.gcp.m.upbound.io", Version: "v1beta1", Kind: "Cluster"},
+	{Group: "container.gcp.upbound.io", Version: "v1beta1", Kind: "NodePool"},
+	{Group: "container.gcp.m.upbound.io", Version: "v1beta1", Kind: "NodePool"},
+}
+
+// A cloud plays Azure and Google, and their providers: it reconciles managed resources
+// the way a provider shows it to the outside. The kubeconfig in a cluster's connection
+// Secret has the form that the cloud's provider gives it, and leads to the spoke. Every
+// cluster has an address of its own, where it can be reached for as long as it lives.
+type cloud struct {
+	hub, spoke *controlPlane
+
+	mu       sync.Mutex
+	clusters map[types.UID]*managedCluster
+}
+
+// A managedCluster is a cluster of the cloud.
+type managedCluster struct {
+	server     string
+	user       string // Who may use it, now.
+	generation int
+	details    map[string][]byte
+	listener   net.Listener
+}
+
+// isCluster tells clusters from what else is managed.
+func isCluster(mr *unstructured.Unstructured) bool {
+	return mr.GetKind() == "KubernetesCluster" || mr.GetKind() == "Cluster"
+}
+
+func clusterIP(n int) net.IP { return net.IPv4(203, 0, 113, byte(n)) }
+
+func clusterHost(n int) string { return fmt.Sprintf("demo-%d.hcp.westeurope.azmk8s.io", n) }
+
+// hostNames is the hosts file: clusters of AKS, and the functions' Services.
+func hostNames() string {
+	b := &strings.Builder{}
+	fmt.Fprintln(b, "127.0.0.1 localhost")
+	for n := 1; n <= maxClusters; n++ {
+		fmt.Fprintln(b, clusterIP(n), clusterHost(n))
+	}
+	for name, ip := range functionIPs {
+		fmt.Fprintf(b, "%s %s.%s\n", ip, name, crossplaneNamespace)
+	}
+	return b.String()
+}
+
+// run the cloud.
+func (c *cloud) run(ctx context.Context) {
+	every(ctx, func() error {
+		var errs []error
+		for _, gvk := range cloudKinds {
+			l, err := c.hub.list(ctx, gvk)
+			if err != nil {
+				return err
+			}
+			for i := range l {
+				errs = append(errs, client.IgnoreNotFound(c.reconcile(ctx, &l[i])))
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+func (c *cloud) reconcile(ctx context.Context, mr *unstructured.Unstructured) error {
+	if mr.GetDeletionTimestamp() != nil {
+		return c.delete(ctx, mr)
+	}
+	if controllerutil.AddFinalizer(mr, managedFinalizer) {
+		return c.hub.Update(ctx, mr)
+	}
+	if c.hub.hasCondition(ctx, mr, "Ready", "") == nil || time.Since(mr.GetCreationTimestamp().Time) < createDelay {
+		return nil
+	}
+	at := map[string]any{}
+	if isCluster(mr) {
+		cluster, err := c.create(mr)
+		if err != nil {
+			return err
+		}
+		if cluster.generation == 0 {
+			if err := c.rotate(ctx, mr); err != nil {
+				return err
+			}
+		}
+		at["fqdn"] = strings.TrimPrefix(cluster.server, "https://")
+	}
+	now := metav1.Now().UTC().Format(time.RFC3339)
+	mr.Object["status"] = map[string]any{"atProvider": at, "conditions": []any{
+		map[string]any{"type": "Synced", "status": "True", "reason": "ReconcileSuccess", "lastTransitionTime": now},
+		map[string]any{"type": "Ready", "status": "True", "reason": "Available", "lastTransitionTime": now},
+	}}
+	return c.hub.Status().Update(ctx, mr)
+}
+
+// create a cluster: an address, at which the spoke answers.
+func (c *cloud) create(mr *unstructured.Unstructured) (*managedCluster, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cluster, ok := c.clusters[mr.GetUID()]; ok {
+		return cluster, nil
+	}
+	n := len(c.clusters) + 1
+	if n > maxClusters {
+		return nil, errors.New("the cloud has no more addresses")
+	}
+	cluster := &managedCluster{server: "https://" + clusterIP(n).String()}
+	if mr.GetKind() == "KubernetesCluster" {
+		cluster.server = "https://" + clusterHost(n) + ":443"
+	}
+	var err error
+	if cluster.listener, err = net.Listen("tcp", clusterIP(n).String()+":443"); err != nil {
+		return nil, err
+	}
+	go forward(cluster.listener)
+	c.clusters[mr.GetUID()] = cluster
+	return cluster, nil
+}
+
+// forward connections to the spoke, until the listener is closed.
+func forward(l net.Listener) {
+	var open []net.Conn
+	defer func() {
+		for _, conn := range open {
+			conn.Close()
+		}
+	}()
+	for {
+		in, err := l.Accept()
+		if err != nil {
+			return
+		}
+		out, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", spokePort))
+		if err != nil {
+			in.Close()
+			continue
+		}
+		open = append(open, in, out)
+		for _, c := range [][2]net.Conn{{in, out}, {out, in}} {
+			go func() {
+				_, _ = io.Copy(c[0], c[1])
+				c[0].Close()
+			}()
+		}
+	}
+}
+
+// delete a managed resource, and its cluster: nobody answers at its address any more.
+func (c *cloud) delete(ctx context.Context, mr *unstructured.Unstructured) error {
+	c.mu.Lock()
+	if cluster, ok := c.clusters[mr.GetUID()]; ok {
+		cluster.listener.Close()
+	}
+	c.mu.Unlock()
+	if time.Since(mr.GetDeletionTimestamp().Time) < deleteDelay || !controllerutil.RemoveFinalizer(mr, managedFinalizer) {
+		return nil
+	}
+	return c.hub.Update(ctx, mr)
+}
+
+// rotate a cluster's credentials: the new are published, and the old are worth nothing.
+func (c *cloud) rotate(ctx context.Context, mr *unstructured.Unstructured) error {
+	cluster, err := c.create(mr)
+	if err != nil {
+		return err
+	}
+	old := cluster.user
+	cluster.generation++
+	cluster.user = fmt.Sprintf("%s-%d", mr.GetUID(), cluster.generation)
+	if err := c.spoke.Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: cluster.user},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: cluster.user}},
+	}); err != nil {
+		return err
+	}
+	if cluster.details, err = c.connectionDetails(mr, cluster); err != nil {
+		return err
+	}
+	if err := c.publish(ctx, mr); err != nil {
+		return err
+	}
+	if old == "" {
+		return nil
+	}
+	return c.spoke.Delete(ctx, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: old}})
+}
+
+// connectionDetails are as the upjet providers have them. AKS gives a certificate and a
+// token; GKE a certificate if asked to, or nothing.
+func (c *cloud) connectionDetails(mr *unstructured.Unstructured, cluster *managedCluster) (map[string][]byte, error) {
+	cert, err := c.spoke.ca.client(cluster.user)
+	if err != nil {
+		return nil, err
+	}
+	user := &clientcmdapi.AuthInfo{ClientCertificateData: cert.cert, ClientKeyData: cert.key}
+	details := map[string][]byte{}
+	if mr.GetKind() == "KubernetesCluster" {
+		// The spoke does not know the token: a registration must not hold it.
+		token := make([]byte, 64)
+		if _, err := rand.Read(token); err != nil {
+			return nil, err
+		}
+		user.Token = hex.EncodeToString(token)
+	} else if auth, _, _ := unstructured.NestedSlice(mr.Object, "spec", "forProvider", "masterAuth"); len(auth) == 0 {
+		user = &clientcmdapi.AuthInfo{}
+		details["attribute.master_auth.0.client_key"] = nil
+	}
+	details["kubeconfig"], err = kubeconfig(mr.GetName(), cluster.server, c.spoke.ca.pem, user)
+	return details, err
+}
+
+// publish a cluster's connection Secret.
+func (c *cloud) publish(ctx context.Context, mr *unstructured.Unstructured) error {
+	cluster, err := c.create(mr)
+	if err != nil {
+		return err
+	}
+	ref := connectionSecret(mr)
+	if ref.Name == "" {
+		return nil
+	}
+	o := object("v1", "Secret", ref.Namespace, ref.Name)
+	o.SetOwnerReferences([]metav1.OwnerReference{*metav1.NewControllerRef(mr, mr.GroupVersionKind())})
+	data := map[string]any{}
+	for k, v := range cluster.details {
+		data[k] = toBase64(v)
+	}
+	o.Object["type"], o.Object["data"] = "connection.crossplane.io/v1alpha1", data
+	return c.hub.apply(ctx, o)
+}
+
+// withdraw a cluster's connection Secret.
+func (c *cloud) withdraw(ctx context.Context, mr *unstructured.Unstructured) error {
+	ref := connectionSecret(mr)
+	return c.hub.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}})
+}
+
+func connectionSecret(mr *unstructured.Unstructured) client.ObjectKey {
+	ref, _, _ := unstructured.NestedStringMap(mr.Object, "spec", "writeConnectionSecretToRef")
+	if ns := mr.GetNamespace(); ns != "" {
+		return client.ObjectKey{Namespace: ns, Name: ref["name"]}
+	}
+	return client.ObjectKey{Namespace: ref["namespace"], Name: ref["name"]}
+}
+
+// cloudPackage is the played provider: the right groups, versions, kinds and scopes,
+// with an open schema.
+func cloudPackage() ([]byte, error) {
+	docs := []any{map[string]any{
+		"apiVersion": "meta.pkg.crossplane.io/v1", "kind": "Provider", "metadata": map[string]any{"name": cloudName},
+	}}
+	open := map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
+	for _, k := range cloudKinds {
+		scope, plural := "Cluster", strings.ToLower(k.Kind)+"s"
+		if strings.Contains(k.Group, ".m.") {
+			scope = "Namespaced"
+		}
+		docs = append(docs, map[string]any{
+			"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+			"metadata": map[string]any{"name": plural + "." + k.Group},
+			"spec": map[string]any{
+				"group": k.Group, "scope": scope,
+				"names": map[string]any{
+					"kind": k.Kind, "listKind": k.Kind + "List", "plural": plural, "singular": strings.ToLower(k.Kind),
+					"categories": []any{"crossplane", "managed"},
+				},
+				"versions": []any{map[string]any{
+					"name": k.Version, "served": true, "storage": true,
+					"subresources": map[string]any{"status": map[string]any{}},
+					"additionalPrinterColumns": []any{
+						map[string]any{"name": "READY", "type": "string", "jsonPath": ".status.conditions[?(@.type=='Ready')].status"},
+					},
+					"schema": map[string]any{"openAPIV3Schema": map[string]any{
+						"type": "object", "properties": map[string]any{"spec": open, "status": open},
+					}},
+				}},
+			},
+		})
+	}
+	return marshalAll(docs)
+}
+
+func marshalAll(docs []any) ([]byte, error) {
+	var out []byte
+	for _, d := range docs {
+		b, err := yaml.Marshal(d)
+		if err != nil {
+			return nil, err
+		}
+		out = slices.Concat(out, []byte("---\n"), b)
+	}
+	return out, nil
+}

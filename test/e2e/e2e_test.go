@@ -1,0 +1,268 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"text/template"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// A platform is an API for clusters: see testdata/platform.yaml.
+type platform struct {
+	Kind, Claim, Scope  string
+	APIVersion, Managed string
+}
+
+// platforms beside those of the examples.
+var platforms = []platform{
+	{Kind: "ClusterAKS", Scope: "Cluster", APIVersion: "containerservice.azure.upbound.io/v1beta2", Managed: "KubernetesCluster"},
+	{Kind: "TeamAKS", Scope: "Namespaced", APIVersion: "containerservice.azure.m.upbound.io/v1beta1", Managed: "KubernetesCluster"},
+	{Kind: "XClaimedGKE", Claim: "ClaimedGKE", APIVersion: "container.gcp.upbound.io/v1beta1", Managed: "Cluster"},
+	{Kind: "ClusterGKE", Scope: "Cluster", APIVersion: "container.gcp.upbound.io/v1beta1", Managed: "Cluster"},
+	{Kind: "TeamGKE", Scope: "Namespaced", APIVersion: "container.gcp.m.upbound.io/v1beta1", Managed: "Cluster"},
+}
+
+// shapes are what users ask for, by cloud and by shape of the XR.
+var shapes = []struct {
+	name string
+	ask  func(name string) *unstructured.Unstructured
+}{
+	{"AKS, legacy claim", aksClaim},
+	{"AKS, cluster-scoped XR", func(name string) *unstructured.Unstructured { return ofKind("ClusterAKS", "", name) }},
+	{"AKS, namespaced XR", func(name string) *unstructured.Unstructured { return ofKind("TeamAKS", "team-a", name) }},
+	{"GKE, legacy claim", func(name string) *unstructured.Unstructured { return ofKind("ClaimedGKE", "team-a", name) }},
+	{"GKE, cluster-scoped XR", func(name string) *unstructured.Unstructured { return ofKind("ClusterGKE", "", name) }},
+	{"GKE, namespaced XR", func(name string) *unstructured.Unstructured { return ofKind("TeamGKE", "team-a", name) }},
+}
+
+func ofKind(kind, namespace, name string) *unstructured.Unstructured {
+	o := object("e2e.example.org/v1alpha1", kind, namespace, name)
+	o.Object["spec"] = map[string]any{"parameters": map[string]any{"environment": "development"}}
+	return o
+}
+
+// aksClaim is the claim of the AKS example.
+func aksClaim(name string) *unstructured.Unstructured {
+	o := object("platform.example.org/v1alpha1", "AKSCluster", "team-a", name)
+	o.Object["spec"] = map[string]any{"parameters": map[string]any{"environment": "development", "location": "westeurope"}}
+	return o
+}
+
+// gke is the XR of the GKE example.
+func gke(name string) *unstructured.Unstructured {
+	o := object("platform.example.org/v1alpha1", "GKECluster", "team-a", name)
+	o.Object["spec"] = map[string]any{"parameters": map[string]any{"location": "europe-west1"}}
+	return o
+}
+
+func isClaim(o *unstructured.Unstructured) bool {
+	return o.GetKind() == "AKSCluster" || o.GetKind() == "ClaimedGKE"
+}
+
+// platform applies the APIs for clusters, and the ApplicationSets.
+func (s *system) platform(ctx context.Context) error {
+	objects, err := load(
+		filepath.Join(examples, "aks", "definition.yaml"), filepath.Join(examples, "aks", "composition.yaml"),
+		filepath.Join(examples, "gke", "definition.yaml"), filepath.Join(examples, "gke", "composition.yaml"))
+	if err != nil {
+		return err
+	}
+	t, err := template.New("platform.yaml").Funcs(template.FuncMap{"lower": strings.ToLower}).ParseFiles(filepath.Join("testdata", "platform.yaml"))
+	if err != nil {
+		return err
+	}
+	for _, p := range platforms {
+		b := &strings.Builder{}
+		if err := t.Execute(b, p); err != nil {
+			return err
+		}
+		more, err := parse([]byte(b.String()))
+		if err != nil {
+			return err
+		}
+		objects = append(objects, more...)
+	}
+	sets, err := applicationSets()
+	if err != nil {
+		return err
+	}
+	objects = append(objects, sets...)
+	if err := s.hub.apply(ctx, objects...); err != nil {
+		return err
+	}
+	for _, o := range objects {
+		if o.GetKind() != "CompositeResourceDefinition" {
+			continue
+		}
+		if err := until(ctx, time.Minute, func(ctx context.Context) error { return s.hub.hasCondition(ctx, o, "Established", "") }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applicationSets are the example's, for every registered cluster, and another, for
+// those of production. Theirs is the Git server on loopback, and, as all clusters share
+// a spoke, a namespace for each cluster.
+func applicationSets() ([]*unstructured.Unstructured, error) {
+	sets, err := load(filepath.Join(examples, "argocd", "applicationset.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	monitoring := sets[0].DeepCopy()
+	monitoring.SetName("monitoring")
+	spec := monitoring.Object["spec"].(map[string]any)
+	labels := spec["generators"].([]any)[0].(map[string]any)["clusters"].(map[string]any)["selector"].(map[string]any)["matchLabels"].(map[string]any)
+	labels["environment"] = "production"
+	sets = append(sets, monitoring)
+	for _, set := range sets {
+		if err := errors.Join(
+			unstructured.SetNestedField(set.Object, "http://"+gitAddr+"/apps.git", "spec", "template", "spec", "source", "repoURL"),
+			unstructured.SetNestedField(set.Object, set.GetName()+"-{{ .nameNormalized }}", "spec", "template", "metadata", "name"),
+			unstructured.SetNestedField(set.Object, set.GetName()+`-{{ .name | replace "." "-" }}`, "spec", "template", "spec", "destination", "namespace"),
+		); err != nil {
+			return nil, err
+		}
+	}
+	return sets, nil
+}
+
+// TestClusters takes many clusters through their lives, at the same time.
+//
+//nolint:tparallel // The tests after it have the hub for themselves.
+func TestClusters(t *testing.T) {
+	for i, shape := range shapes {
+		t.Run("life/"+shape.name, func(t *testing.T) {
+			t.Parallel()
+			c := begin(t).ask(shape.ask(fmt.Sprintf("life-%d", i))).registered().healthy()
+			c.rotated()
+			c.retained()
+			c.relabelled()
+			c.drained()
+			c.deleted()
+		})
+		// Nothing may hang for want of a drain.
+		t.Run("delete without drain/"+shape.name, func(t *testing.T) {
+			t.Parallel()
+			begin(t).ask(shape.ask(fmt.Sprintf("delete-%d", i))).registered().healthy().deleted()
+		})
+	}
+	t.Run("GKE without credentials", withoutCredentials)
+	t.Run("name conflict", nameConflict)
+}
+
+// withoutCredentials registers the GKE cluster of the example. Google gives no
+// credentials with its kubeconfig: Argo CD asks Google for its own, which nobody plays.
+func withoutCredentials(t *testing.T) {
+	t.Parallel()
+	c := begin(t).ask(gke("bare")).registered()
+	s, err := c.registration(t.Context())
+	c.must(err)
+	if config := string(s.Data["config"]); !strings.Contains(config, `"command":"argocd-k8s-auth","args":["gcp"]`) || strings.Contains(config, "keyData") {
+		t.Fatal("the registration does not make Argo CD authenticate as itself")
+	}
+	c.await("the Application", func(ctx context.Context) error {
+		app, err := c.application(ctx, "guestbook")
+		if err != nil {
+			return err
+		}
+		if got, _, _ := unstructured.NestedString(app.Object, "spec", "destination", "server"); got != string(s.Data["server"]) {
+			return fmt.Errorf("its server is %s", got)
+		}
+		return nil
+	})
+	c.didf("Application generated")
+	c.ready()
+	c.deleted()
+}
+
+// nameConflict has two XRs that want one name.
+func nameConflict(t *testing.T) {
+	t.Parallel()
+	first := begin(t).ask(ofKind("ClusterAKS", "", "twin")).registered().healthy()
+	before, err := first.registration(t.Context())
+	first.must(err)
+	second := first.ask(ofKind("ClusterGKE", "", "twin"))
+	second.await("NameConflict", func(ctx context.Context) error {
+		return sys.hub.conditionIs(ctx, second.user, conditionRegistered, "False", "NameConflict")
+	})
+	time.Sleep(5 * time.Second) // for a fight over the Secret, if there is one
+	after, err := first.registration(t.Context())
+	first.must(err)
+	if before.ResourceVersion != after.ResourceVersion {
+		t.Fatal("the first's Secret was touched")
+	}
+	first.didf("the second says NameConflict, the first is untouched")
+	second.must(sys.hub.Delete(t.Context(), second.user))
+	second.await("the second's end", func(ctx context.Context) error { return isGone(ctx, second.user) })
+	first.untouched()
+	first.didf("the second is gone, the first is untouched")
+	first.deleted()
+}
+
+// TestRestart kills what runs on the hub, and meanwhile has a cluster's credentials
+// rotated, and another cluster made.
+func TestRestart(t *testing.T) {
+	for _, victim := range []string{functionName, providerName, "crossplane"} {
+		t.Run(victim, func(t *testing.T) {
+			s := begin(t)
+			before := s.ask(ofKind("ClusterAKS", "", "before-"+victim)).registered().healthy()
+			secret, err := before.registration(t.Context())
+			s.must(err)
+			mr := before.managed()
+
+			sys.named(victim).kill()
+			s.must(sys.cloud.rotate(t.Context(), mr))
+			during := s.ask(ofKind("TeamGKE", "team-a", "during-"+victim))
+			time.Sleep(5 * time.Second)
+			before.untouched()
+			s.must(sys.named(victim).start())
+			s.didf("killed, and started again after five seconds")
+
+			before.followed(secret)
+			before.repaired()
+			during.registered().healthy()
+		})
+	}
+}
+
+// TestFleet registers a hundred clusters on one hub.
+func TestFleet(t *testing.T) {
+	const n = 100
+	s := begin(t)
+	function := sys.named(functionName)
+	cpu, _, err := function.usage()
+	s.must(err)
+	for i := range n {
+		s.must(sys.hub.apply(t.Context(), ofKind("TeamAKS", "team-a", fmt.Sprintf("fleet-%03d", i))))
+	}
+	s.didf("%d XRs created", n)
+	s.await("the last registration", func(ctx context.Context) error {
+		l := &corev1.SecretList{}
+		if err := sys.hub.List(ctx, l, client.InNamespace(argocdNamespace), client.MatchingLabels{"argocd.argoproj.io/secret-type": "cluster"}); err != nil {
+			return err
+		}
+		registered := 0
+		for i := range l.Items {
+			if strings.HasPrefix(string(l.Items[i].Data["name"]), "team-a.fleet-") {
+				registered++
+			}
+		}
+		if registered < n {
+			return fmt.Errorf("%d of %d are registered", registered, n)
+		}
+		return nil
+	})
+	took, peak, err := function.usage()
+	s.must(err)
+	s.didf("%d clusters registered", n)
+	s.didf("function: %.1f s of processor time, peak memory %d MiB", (took - cpu).Seconds(), peak)
+}

@@ -1,0 +1,189 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// processes are all that run, in the order in which they started.
+type processes struct {
+	dir string
+
+	mu  sync.Mutex
+	all []*process
+}
+
+// A process can be killed, and started again as it was.
+type process struct {
+	name      string
+	dir, path string
+	env, args []string
+
+	mu      sync.Mutex
+	cmd     *exec.Cmd
+	done    chan struct{}
+	wanted  bool // It is to run.
+	endedBy error
+}
+
+// start a program. Its output goes to logs/NAME.log.
+func (p *processes) start(name, path string, env []string, args ...string) (*process, error) {
+	pr := &process{name: name, dir: p.dir, path: path, env: env, args: args}
+	if err := pr.start(); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all = append(p.all, pr)
+	return pr, nil
+}
+
+// run a program to its end.
+func (p *processes) run(name, path string, env []string, args ...string) error {
+	pr := &process{name: name, dir: p.dir, path: path, env: env, args: args}
+	if err := pr.start(); err != nil {
+		return err
+	}
+	<-pr.done
+	if !errors.Is(pr.endedBy, errEnded) {
+		return fmt.Errorf("%s: %w; see its log", name, pr.endedBy)
+	}
+	return nil
+}
+
+// named returns the process of a name.
+func (p *processes) named(name string) *process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.IndexFunc(p.all, func(pr *process) bool { return pr.name == name }); i >= 0 {
+		return p.all[i]
+	}
+	return nil
+}
+
+// dead returns the names of those that ended by themselves.
+func (p *processes) dead() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var names []string
+	for _, pr := range p.all {
+		pr.mu.Lock()
+		if pr.wanted && pr.endedBy != nil {
+			names = append(names, fmt.Sprintf("%s (%v)", pr.name, pr.endedBy))
+		}
+		pr.mu.Unlock()
+	}
+	return names
+}
+
+// stop all, the youngest first.
+func (p *processes) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, pr := range slices.Backward(p.all) {
+		pr.end(syscall.SIGTERM)
+	}
+}
+
+// errEnded is why a process ended that succeeded.
+var errEnded = errors.New("it ended")
+
+func (p *process) start() error {
+	log, err := os.OpenFile(filepath.Join(p.dir, "logs", p.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(p.path, p.args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, log, log
+	cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(p.dir, "home"), "TMPDIR=" + filepath.Join(p.dir, "tmp"),
+	}, p.env...)
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", p.name, err)
+	}
+	done := make(chan struct{})
+	p.mu.Lock()
+	p.cmd, p.done, p.wanted, p.endedBy = cmd, done, true, nil
+	p.mu.Unlock()
+	go func() {
+		err := cmd.Wait()
+		log.Close()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.endedBy = err; err == nil {
+			p.endedBy = errEnded
+		}
+		close(done)
+	}()
+	return nil
+}
+
+// kill the process, as a node's crash would.
+func (p *process) kill() { p.end(syscall.SIGKILL) }
+
+func (p *process) end(s syscall.Signal) {
+	p.mu.Lock()
+	p.wanted = false
+	cmd, done := p.cmd, p.done
+	p.mu.Unlock()
+	_ = cmd.Process.Signal(s)
+	select {
+	case <-done:
+	case <-time.After(3 * time.Second):
+		_ = cmd.Process.Kill()
+		<-done
+	}
+}
+
+// usage returns the processor time that the process took, and the most memory that it
+// had, in MiB.
+func (p *process) usage() (cpu time.Duration, peak int, err error) {
+	p.mu.Lock()
+	pid := p.cmd.Process.Pid
+	p.mu.Unlock()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	// Fields 14 and 15, in clock ticks: proc_pid_stat(5). The name, which may hold
+	// spaces, is the second.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	for _, f := range fields[11:13] {
+		n, err := strconv.Atoi(f)
+		if err != nil {
+			return 0, 0, err
+		}
+		cpu += time.Duration(n) * time.Second / 100
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	_, hwm, _ := strings.Cut(string(status), "VmHWM:")
+	if _, err := fmt.Sscan(hwm, &peak); err != nil {
+		return 0, 0, err
+	}
+	return cpu, peak / 1024, nil
+}
+
+// parallel runs functions at the same time, and joins their errors.
+func parallel(ctx context.Context, fs ...func(ctx context.Context) error) error {
+	errs := make([]error, len(fs))
+	var wg sync.WaitGroup
+	for i, f := range fs {
+		wg.Go(func() { errs[i] = f(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,277 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// A system is all that runs.
+type system struct {
+	processes
+
+	hub, spoke *controlPlane
+	cloud      *cloud
+	cancel     context.CancelFunc
+}
+
+// examples is the folder of what the documentation tells users to apply.
+var examples = filepath.Join("..", "..", "example")
+
+func (s *system) path(p ...string) string { return filepath.Join(append([]string{s.dir}, p...)...) }
+
+func (s *system) program(name string) string { return filepath.Join(*bin, name) }
+
+// module returns the folder of a module that a tool is built from.
+func module(ctx context.Context, tool, name string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", name)
+	cmd.Dir = filepath.Join("..", "..", tool)
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("go list -m %s: %w", name, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+func (s *system) stop() {
+	if s == nil {
+		return
+	}
+	s.cancel()
+	s.processes.stop()
+}
+
+// bringUp starts everything. The system is to be stopped even if there is an error.
+func bringUp(ctx context.Context, dir string) (*system, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	s := &system{processes: processes{dir: dir}, cancel: cancel}
+	for _, d := range []string{"logs", "home", "tmp"} {
+		if err := os.MkdirAll(s.path(d), 0o700); err != nil {
+			return s, err
+		}
+	}
+	if err := s.etcd(); err != nil {
+		return s, err
+	}
+	var ips []net.IP
+	for n := 1; n <= maxClusters; n++ {
+		ips = append(ips, clusterIP(n))
+	}
+	if err := parallel(ctx,
+		func(ctx context.Context) (err error) {
+			s.hub, err = s.controlPlane(ctx, "hub", hubPort, nil, nil)
+			return err
+		},
+		func(ctx context.Context) (err error) {
+			s.spoke, err = s.controlPlane(ctx, "spoke", spokePort, []string{"*.hcp.westeurope.azmk8s.io"}, ips)
+			return err
+		},
+	); err != nil {
+		return s, err
+	}
+	report.sayf("the control planes of hub and spoke are ready")
+
+	s.cloud = &cloud{hub: s.hub, spoke: s.spoke, clusters: map[types.UID]*managedCluster{}}
+	for _, ns := range []string{crossplaneNamespace, argocdNamespace, "team-a"} {
+		if err := s.hub.apply(ctx, object("v1", "Namespace", "", ns)); err != nil {
+			return s, err
+		}
+	}
+	go s.cloud.run(ctx)
+	go s.kubelet(ctx)
+	go s.deployments(ctx)
+	return s, parallel(ctx, s.argoCD, func(ctx context.Context) error {
+		if err := s.crossplane(ctx); err != nil {
+			return err
+		}
+		if err := s.packages(ctx); err != nil {
+			return err
+		}
+		return s.platform(ctx)
+	})
+}
+
+// crossplane runs Crossplane's initializer, its core and its RBAC manager.
+func (s *system) crossplane(ctx context.Context) error {
+	folder, err := module(ctx, "tools/core", "github.com/crossplane/crossplane/v2")
+	if err != nil {
+		return err
+	}
+	roles, err := chartRoles(filepath.Join(folder, "cluster", "charts", "crossplane"))
+	if err != nil {
+		return err
+	}
+	if err := s.hub.apply(ctx, roles...); err != nil {
+		return err
+	}
+	core, err := s.hub.serviceAccount(ctx, s.path("identities"), crossplaneNamespace, "crossplane")
+	if err != nil {
+		return err
+	}
+	manager, err := s.hub.serviceAccount(ctx, s.path("identities"), crossplaneNamespace, "rbac-manager")
+	if err != nil {
+		return err
+	}
+	// The chart has these Secrets empty; the initializer fills them.
+	for _, name := range []string{"crossplane-root-ca", "crossplane-tls-server", "crossplane-tls-client"} {
+		if err := s.hub.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: crossplaneNamespace, Name: name}}); err != nil {
+			return err
+		}
+	}
+	certs, cache := s.path("crossplane", "tls"), s.path("crossplane", "xpkg")
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		return err
+	}
+	env := []string{
+		"KUBECONFIG=" + core, "POD_NAMESPACE=" + crossplaneNamespace, "POD_SERVICE_ACCOUNT=crossplane",
+		"ENABLE_WEBHOOKS=false", "TLS_CA_SECRET_NAME=crossplane-root-ca",
+		"TLS_SERVER_SECRET_NAME=crossplane-tls-server", "TLS_CLIENT_SECRET_NAME=crossplane-tls-client",
+		"TLS_CLIENT_CERTS_DIR=" + certs, "XPKG_CACHE_DIR=" + cache,
+		"CRDS_PATH=" + filepath.Join(folder, "cluster", "crds"),
+	}
+	// As in a pod, an initializer that failed is run again: it needs CRDs, which it has
+	// only just made, and roles, which are only just aggregated.
+	if err := until(ctx, time.Minute, func(context.Context) error {
+		return s.run("crossplane-init", s.program("crossplane-core"), env, "core", "init", "--activation=*")
+	}); err != nil {
+		return err
+	}
+	certificates := &corev1.Secret{}
+	if err := s.hub.Get(ctx, client.ObjectKey{Namespace: crossplaneNamespace, Name: "crossplane-tls-client"}, certificates); err != nil {
+		return err
+	}
+	if err := writeAll(certs, certificates.Data); err != nil {
+		return err
+	}
+	if _, err := s.start("crossplane", s.program("crossplane-core"), env, "core", "start",
+		"--metrics-port=18080", "--health-probe-port=18081"); err != nil {
+		return err
+	}
+	if _, err := s.start("crossplane-rbac-manager", s.program("crossplane-core"), []string{"KUBECONFIG=" + manager},
+		"rbac", "start", "--provider-clusterrole=crossplane:allowed-provider-permissions"); err != nil {
+		return err
+	}
+	if err := until(ctx, time.Minute, func(ctx context.Context) error {
+		return httpReady(ctx, http.DefaultClient, "http://127.0.0.1:18081/readyz")
+	}); err != nil {
+		return err
+	}
+	report.sayf("Crossplane is ready")
+	return nil
+}
+
+// chartRoles are the ServiceAccounts and roles of Crossplane's chart.
+func chartRoles(folder string) ([]*unstructured.Unstructured, error) {
+	chart, err := loader.LoadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	values, err := chartutil.ToRenderValues(chart, nil, chartutil.ReleaseOptions{Name: "crossplane", Namespace: crossplaneNamespace}, nil)
+	if err != nil {
+		return nil, err
+	}
+	files, err := engine.Render(chart, values)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*unstructured.Unstructured, 0, len(files))
+	for _, f := range files {
+		objects, err := parse([]byte(f))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, accessOf(objects, crossplaneNamespace)...)
+	}
+	return out, nil
+}
+
+// accessOf returns the objects that are ServiceAccounts, roles and their bindings, in
+// and of a namespace.
+func accessOf(objects []*unstructured.Unstructured, namespace string) []*unstructured.Unstructured {
+	kinds := []string{"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+	objects = slices.DeleteFunc(objects, func(o *unstructured.Unstructured) bool { return !slices.Contains(kinds, o.GetKind()) })
+	for _, o := range objects {
+		if !strings.HasPrefix(o.GetKind(), "Cluster") {
+			o.SetNamespace(namespace)
+		}
+		subjects, _ := o.Object["subjects"].([]any)
+		for _, s := range subjects {
+			if s := s.(map[string]any); s["kind"] == "ServiceAccount" {
+				s["namespace"] = namespace
+			}
+		}
+	}
+	return objects
+}
+
+// packages installs, as the documentation says, the functions and provider-kubernetes,
+// and the played cloud.
+func (s *system) packages(ctx context.Context) error {
+	packages, err := load(filepath.Join(examples, "aks", "functions.yaml"), filepath.Join(examples, "install", "provider-kubernetes.yaml"))
+	if err != nil {
+		return err
+	}
+	cloud := object("pkg.crossplane.io/v1", "Provider", "", cloudName)
+	cloud.Object["spec"] = map[string]any{"package": upstream + "/crossplane-contrib/provider-cloud:v1.0.0"}
+	packages = append(packages, cloud)
+	if err := s.serveRegistry(ctx, packages); err != nil {
+		return err
+	}
+	if err := s.hub.apply(ctx, append([]*unstructured.Unstructured{imageConfig()}, packages...)...); err != nil {
+		return err
+	}
+	for _, p := range packages {
+		if err := until(ctx, 2*time.Minute, func(ctx context.Context) error { return s.hub.hasCondition(ctx, p, "Healthy", "") }); err != nil {
+			return err
+		}
+		report.sayf("%s %s is installed and healthy", p.GetKind(), p.GetName())
+	}
+	configs, err := load(filepath.Join(examples, "install", "providerconfigs.yaml"))
+	if err != nil {
+		return err
+	}
+	return s.hub.apply(ctx, configs...)
+}
+
+// load the objects of YAML files.
+func load(files ...string) ([]*unstructured.Unstructured, error) {
+	var out []*unstructured.Unstructured
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			return nil, err
+		}
+		objects, err := parse(b)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f, err)
+		}
+		out = append(out, objects...)
+	}
+	return out, nil
+}
+
+// git runs git.
+func (s *system) git(args ...string) error {
+	cmd := exec.Command("git", args...)
+	cmd.Env = append(os.Environ(), "HOME="+s.path("home"), "GIT_CONFIG_NOSYSTEM=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("git %s: %w: %s", args[0], err, out)
+	}
+	return nil
+}
