@@ -37,7 +37,7 @@ SHELL       := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## Show this.
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ Build and test
 
