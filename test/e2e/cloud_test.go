@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -269,7 +270,7 @@ func (c *cloud) publish(ctx context.Context, mr *unstructured.Unstructured) erro
 	o.SetOwnerReferences([]metav1.OwnerReference{*metav1.NewControllerRef(mr, mr.GroupVersionKind())})
 	data := map[string]any{}
 	for k, v := range cluster.details {
-		data[k] = toBase64(v)
+		data[k] = base64.StdEncoding.EncodeToString(v)
 	}
 	o.Object["type"], o.Object["data"] = "connection.crossplane.io/v1alpha1", data
 	return c.hub.apply(ctx, o)

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -249,5 +248,3 @@ func write(path string, b []byte) error {
 	}
 	return os.WriteFile(path, b, 0o600)
 }
-
-func toBase64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }

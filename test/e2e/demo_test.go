@@ -23,7 +23,8 @@ func TestDemo(t *testing.T) {
 	}
 	s := &scenario{T: t}
 	s.show("AKS: a developer commits a claim", aksClaim("shop"))
-	s.show("GKE: a developer commits a namespaced XR", ofKind("TeamGKE", "team-a", "search"))
+	s.show("GKE: a developer commits a namespaced XR. Its Composition has GKE issue a client\n"+
+		"certificate, for here is no Google that gives Argo CD a token.", ofKind("TeamGKE", "team-a", "search"))
 
 	enter := "nsenter -t $(cat " + sys.path("pid") + ") -n"
 	if os.Getuid() != 0 || os.Getenv("SUDO_UID") != "" {

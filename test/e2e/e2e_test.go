@@ -211,17 +211,17 @@ func nameConflict(t *testing.T) {
 // TestRestart kills what runs on the hub, and meanwhile has a cluster's credentials
 // rotated, and another cluster made.
 func TestRestart(t *testing.T) {
-	for _, victim := range []string{functionName, providerName, "crossplane"} {
+	for i, victim := range []string{functionName, providerName, "crossplane"} {
 		t.Run(victim, func(t *testing.T) {
 			s := begin(t)
-			before := s.ask(ofKind("ClusterAKS", "", "before-"+victim)).registered().healthy()
+			before := s.ask(ofKind("ClusterAKS", "", fmt.Sprintf("before-%d", i))).registered().healthy()
 			secret, err := before.registration(t.Context())
 			s.must(err)
 			mr := before.managed()
 
 			sys.named(victim).kill()
 			s.must(sys.cloud.rotate(t.Context(), mr))
-			during := s.ask(ofKind("TeamGKE", "team-a", "during-"+victim))
+			during := s.ask(ofKind("TeamGKE", "team-a", fmt.Sprintf("during-%d", i)))
 			time.Sleep(5 * time.Second)
 			before.untouched()
 			s.must(sys.named(victim).start())
@@ -245,7 +245,7 @@ func TestFleet(t *testing.T) {
 		s.must(sys.hub.apply(t.Context(), ofKind("TeamAKS", "team-a", fmt.Sprintf("fleet-%03d", i))))
 	}
 	s.didf("%d XRs created", n)
-	s.await("the last registration", func(ctx context.Context) error {
+	s.must(until(t.Context(), 5*time.Minute, func(ctx context.Context) error {
 		l := &corev1.SecretList{}
 		if err := sys.hub.List(ctx, l, client.InNamespace(argocdNamespace), client.MatchingLabels{"argocd.argoproj.io/secret-type": "cluster"}); err != nil {
 			return err
@@ -260,7 +260,7 @@ func TestFleet(t *testing.T) {
 			return fmt.Errorf("%d of %d are registered", registered, n)
 		}
 		return nil
-	})
+	}))
 	took, peak, err := function.usage()
 	s.must(err)
 	s.didf("%d clusters registered", n)

@@ -50,9 +50,6 @@ func module(ctx context.Context, tool, name string) (string, error) {
 }
 
 func (s *system) stop() {
-	if s == nil {
-		return
-	}
 	s.cancel()
 	s.processes.stop()
 }
