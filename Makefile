@@ -13,9 +13,6 @@ EMPTY     :=
 COMMA     := ,
 EXAMPLES  := example/aks example/gke $(addprefix example/aks/,waiting registered registered/retained registered/draining)
 
-# A release's build sets its version so. API groups are served by it.
-KUBERNETES_VERSION := $(foreach v,gitVersion=v1.35.4 gitMajor=1 gitMinor=35,-X k8s.io/component-base/version.$v)
-
 # The tools are Go modules, each pinned in a module below tools/ of its own where its
 # dependencies do not agree with the others'.
 CLI           := $(BIN)/crossplane
@@ -150,8 +147,12 @@ endef
 $(CLI): tools/go.mod tools/go.sum
 	$(call tool,tools,github.com/crossplane/cli/v2/cmd/crossplane,,about two minutes)
 
+# version is that of the module $2, which the folder $1 pins. Releases are told theirs in
+# the same way.
+version = $(shell cd $1 && $(GO) list -m -f '{{.Version}}' $2)
+
 $(ENGINE): tools/core/go.mod tools/core/go.sum
-	$(call tool,tools/core,github.com/crossplane/crossplane/v2/cmd/crossplane,-ldflags '-X github.com/crossplane/crossplane-runtime/v2/pkg/version.version=v2.4.0',about two minutes)
+	$(call tool,tools/core,github.com/crossplane/crossplane/v2/cmd/crossplane,-ldflags '-X github.com/crossplane/crossplane-runtime/v2/pkg/version.version=$(call version,tools/core,github.com/crossplane/crossplane/v2)',about two minutes)
 
 $(PATCH): tools/patch-and-transform/go.mod tools/patch-and-transform/go.sum
 	$(call tool,tools/patch-and-transform,github.com/crossplane-contrib/function-patch-and-transform,,a minute)
@@ -159,14 +160,18 @@ $(PATCH): tools/patch-and-transform/go.mod tools/patch-and-transform/go.sum
 $(AUTO_READY): tools/auto-ready/go.mod tools/auto-ready/go.sum
 	$(call tool,tools/auto-ready,github.com/crossplane/function-auto-ready,,a minute)
 
-$(KUBERNETES): tools/kubernetes/go.mod tools/kubernetes/go.sum
-	$(call tool,tools/kubernetes,$(if $(findstring etcd,$@),go.etcd.io/etcd/server/v3,k8s.io/kubernetes/cmd/$(@F)),-ldflags '$(KUBERNETES_VERSION)',about two minutes)
+$(BIN)/etcd: tools/kubernetes/go.mod tools/kubernetes/go.sum
+	$(call tool,tools/kubernetes,go.etcd.io/etcd/server/v3,,a minute)
+
+$(BIN)/kube-%: V = $(call version,tools/kubernetes,k8s.io/kubernetes)
+$(BIN)/kube-%: tools/kubernetes/go.mod tools/kubernetes/go.sum
+	$(call tool,tools/kubernetes,k8s.io/kubernetes/cmd/kube-$*,-ldflags '$(foreach v,gitVersion=$V gitMajor=1 gitMinor=$(word 2,$(subst ., ,$V)),-X k8s.io/component-base/version.$v)',about three minutes)
 
 $(PROVIDER): $(wildcard tools/provider-kubernetes/go.* tools/provider-kubernetes/gosdk/*.go)
 	$(call tool,tools/provider-kubernetes,github.com/crossplane-contrib/provider-kubernetes/cmd/provider,,about two minutes)
 
 $(ARGOCD): test/argocd/go.mod test/argocd/go.sum
-	$(call tool,test/argocd,github.com/argoproj/argo-cd/v3/cmd,-ldflags '-X github.com/argoproj/argo-cd/v3/common.version=3.2.11',about four minutes)
+	$(call tool,test/argocd,github.com/argoproj/argo-cd/v3/cmd,-ldflags '-X github.com/argoproj/argo-cd/v3/common.version=$(patsubst v%,%,$(call version,test/argocd,github.com/argoproj/argo-cd/v3))',about four minutes)
 
 $(GOLANGCI_LINT): tools/lint/go.mod tools/lint/go.sum
 	$(call tool,tools/lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,,two minutes)

@@ -58,6 +58,7 @@ type cloud struct {
 
 	mu       sync.Mutex
 	clusters map[types.UID]*managedCluster
+	secrets  []string // that were given out, in the forms in which they may be told
 }
 
 // A managedCluster is a cluster of the cloud.
@@ -239,6 +240,7 @@ func (c *cloud) connectionDetails(mr *unstructured.Unstructured, cluster *manage
 	if err != nil {
 		return nil, err
 	}
+	c.remember(strings.Split(string(cert.key), "\n")[1], base64.StdEncoding.EncodeToString(cert.key))
 	user := &clientcmdapi.AuthInfo{ClientCertificateData: cert.cert, ClientKeyData: cert.key}
 	details := map[string][]byte{}
 	if mr.GetKind() == "KubernetesCluster" {
@@ -248,12 +250,27 @@ func (c *cloud) connectionDetails(mr *unstructured.Unstructured, cluster *manage
 			return nil, err
 		}
 		user.Token = hex.EncodeToString(token)
+		c.remember(user.Token)
 	} else if auth, _, _ := unstructured.NestedSlice(mr.Object, "spec", "forProvider", "masterAuth"); len(auth) == 0 {
 		user = &clientcmdapi.AuthInfo{}
 		details["attribute.master_auth.0.client_key"] = nil
 	}
 	details["kubeconfig"], err = kubeconfig(mr.GetName(), cluster.server, c.spoke.ca.pem, user)
+	c.remember(base64.StdEncoding.EncodeToString(details["kubeconfig"]))
 	return details, err
+}
+
+// given returns all credentials that were given out.
+func (c *cloud) given() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.secrets)
+}
+
+func (c *cloud) remember(secrets ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.secrets = append(c.secrets, secrets...)
 }
 
 // publish a cluster's connection Secret.

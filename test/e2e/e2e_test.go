@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -232,6 +233,32 @@ func TestRestart(t *testing.T) {
 			during.registered().healthy()
 		})
 	}
+}
+
+// TestCredentials looks for what the cloud gave out in what the clusters' lives left
+// behind for everybody to read.
+func TestCredentials(t *testing.T) {
+	s := begin(t)
+	told := map[string]string{}
+	for _, name := range []string{functionName, "crossplane"} {
+		b, err := os.ReadFile(sys.path("logs", name+".log"))
+		s.must(err)
+		told[name+".log"] = string(b)
+	}
+	events := &corev1.EventList{}
+	s.must(sys.hub.List(t.Context(), events))
+	for i := range events.Items {
+		told["event "+events.Items[i].Name] = events.Items[i].Message
+	}
+	secrets := sys.cloud.given()
+	for where, text := range told {
+		for _, secret := range secrets {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s tells a credential", where)
+			}
+		}
+	}
+	s.didf("none of %d credentials in the logs, nor in %d events", len(secrets), len(events.Items))
 }
 
 // TestFleet registers a hundred clusters on one hub.
