@@ -290,6 +290,6 @@ func TestFleet(t *testing.T) {
 	}))
 	took, peak, err := function.usage()
 	s.must(err)
-	s.didf("%d clusters registered", n)
+	s.didf("%d clusters registered, the last %.0f s after the first was asked for", n, time.Since(s.began).Seconds())
 	s.didf("function: %.1f s of processor time, peak memory %d MiB", (took - cpu).Seconds(), peak)
 }
