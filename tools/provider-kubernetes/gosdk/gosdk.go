@@ -1,6 +1,6 @@
-// Package gosdk is a stub of the few names that provider-kubernetes uses of the SDK of
-// Nebius, another cloud that it can sign in to. The SDK, which is not on the public Go
-// module proxy, is not needed here: asking for an identity of Nebius fails.
+// Package gosdk stands in for the SDK of Nebius, another cloud that provider-kubernetes
+// can sign in to. It has the few names that the provider uses. Nothing here needs the
+// SDK: asking for an identity of Nebius fails.
 package gosdk
 
 import (
