@@ -1,24 +1,21 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/cgi"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 )
 
 const (
@@ -55,7 +52,6 @@ func (s *system) argoCD(ctx context.Context) error {
 	env := func(name string) []string {
 		return []string{
 			"ARGOCD_BINARY_NAME=" + name, "HOSTNAME=" + name + "-0", "ARGOCD_FAKE_IN_CLUSTER=true", "ARGOCD_GPG_ENABLED=false",
-			"KUBECONFIG=" + filepath.Join(home, argocdNamespace+"-"+name+".kubeconfig"),
 			"ARGOCD_TLS_DATA_PATH=" + filepath.Join(home, "tls"), "ARGOCD_SSH_DATA_PATH=" + filepath.Join(home, "ssh"),
 			"ARGOCD_PLUGINSOCKFILEPATH=" + filepath.Join(home, "plugins"), "ARGOCD_ASK_PASS_SOCK=" + filepath.Join(home, "ask-pass.sock"),
 		}
@@ -94,10 +90,11 @@ func (s *system) argoCD(ctx context.Context) error {
 			return err
 		}
 		name = "argocd-" + name
-		if _, err := s.hub.serviceAccount(ctx, home, argocdNamespace, name); err != nil {
+		identity, err := s.hub.serviceAccount(ctx, home, argocdNamespace, name)
+		if err != nil {
 			return err
 		}
-		if _, err := s.start(name, s.program("argocd"), env(name), append(args, "--namespace="+argocdNamespace)...); err != nil {
+		if _, err := s.start(name, s.program("argocd"), append(env(name), "KUBECONFIG="+identity), append(args, "--namespace="+argocdNamespace)...); err != nil {
 			return err
 		}
 	}
@@ -123,7 +120,7 @@ func configured(settings []*unstructured.Unstructured) []*unstructured.Unstructu
 	out := []*unstructured.Unstructured{project}
 	for _, o := range settings {
 		if o.GetKind() == "Secret" {
-			o.Object["stringData"] = map[string]any{"server.secretkey": rand.Text()}
+			o.Object["data"] = map[string]any{"server.secretkey": base64.StdEncoding.EncodeToString([]byte(rand.Text()))}
 		}
 		o.SetNamespace(argocdNamespace)
 		out = append(out, o)
@@ -158,57 +155,20 @@ func (s *system) serveGit(ctx context.Context) error {
 	})
 }
 
+// git runs git.
+func (s *system) git(args ...string) error {
+	cmd := exec.Command("git", args...)
+	cmd.Env = append(os.Environ(), "HOME="+s.path("home"), "GIT_CONFIG_NOSYSTEM=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("git %s: %w: %s", args[0], err, out)
+	}
+	return nil
+}
+
 func listening(ctx context.Context, addr string) error {
 	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return err
 	}
 	return c.Close()
-}
-
-// loadFolder loads the objects of a folder's YAML files; one that is not there has none.
-func loadFolder(dir string) ([]*unstructured.Unstructured, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
-	if err != nil {
-		return nil, err
-	}
-	objects, err := load(files...)
-	return slices.DeleteFunc(objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == "Kustomization" }), err
-}
-
-// parse the objects of a YAML stream.
-func parse(b []byte) ([]*unstructured.Unstructured, error) {
-	var out []*unstructured.Unstructured
-	for d := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(b), 4096); ; {
-		o := &unstructured.Unstructured{}
-		switch err := d.Decode(&o.Object); {
-		case errors.Is(err, io.EOF):
-			return out, nil
-		case err != nil:
-			return nil, err
-		case o.GetKind() != "":
-			out = append(out, o)
-		}
-	}
-}
-
-// join the objects of YAML files and folders to one stream.
-func join(file, folder string) ([]byte, error) {
-	objects, err := load(file)
-	if err != nil {
-		return nil, err
-	}
-	more, err := loadFolder(folder)
-	if err != nil {
-		return nil, err
-	}
-	if len(more) == 0 {
-		return nil, fmt.Errorf("%s has no YAML", folder)
-	}
-	objects = append(objects, more...)
-	docs := make([]any, len(objects))
-	for i, o := range objects {
-		docs[i] = o.Object
-	}
-	return marshalAll(docs)
 }

@@ -23,7 +23,6 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-	"sigs.k8s.io/yaml"
 )
 
 const (
@@ -119,29 +118,31 @@ func (c *cloud) reconcile(ctx context.Context, mr *unstructured.Unstructured) er
 	if c.hub.hasCondition(ctx, mr, "Ready", "") == nil || time.Since(mr.GetCreationTimestamp().Time) < createDelay {
 		return nil
 	}
-	at := map[string]any{}
 	if isCluster(mr) {
-		cluster, err := c.create(mr)
+		cluster, err := c.clusterOf(mr)
 		if err != nil {
 			return err
 		}
-		if cluster.generation == 0 {
-			if err := c.rotate(ctx, mr); err != nil {
+		if cluster.details == nil {
+			if err := c.issue(ctx, mr, cluster); err != nil {
 				return err
 			}
 		}
-		at["fqdn"] = strings.TrimPrefix(cluster.server, "https://")
+		if err := c.publish(ctx, mr); err != nil {
+			return err
+		}
 	}
 	now := metav1.Now().UTC().Format(time.RFC3339)
-	mr.Object["status"] = map[string]any{"atProvider": at, "conditions": []any{
+	mr.Object["status"] = map[string]any{"conditions": []any{
 		map[string]any{"type": "Synced", "status": "True", "reason": "ReconcileSuccess", "lastTransitionTime": now},
 		map[string]any{"type": "Ready", "status": "True", "reason": "Available", "lastTransitionTime": now},
 	}}
 	return c.hub.Status().Update(ctx, mr)
 }
 
-// create a cluster: an address, at which the spoke answers.
-func (c *cloud) create(mr *unstructured.Unstructured) (*managedCluster, error) {
+// clusterOf returns the cluster of a managed resource. It is made when it is first asked
+// for: an address, at which the spoke answers.
+func (c *cloud) clusterOf(mr *unstructured.Unstructured) (*managedCluster, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if cluster, ok := c.clusters[mr.GetUID()]; ok {
@@ -207,11 +208,22 @@ func (c *cloud) delete(ctx context.Context, mr *unstructured.Unstructured) error
 
 // rotate a cluster's credentials: the new are published, and the old are worth nothing.
 func (c *cloud) rotate(ctx context.Context, mr *unstructured.Unstructured) error {
-	cluster, err := c.create(mr)
+	cluster, err := c.clusterOf(mr)
 	if err != nil {
 		return err
 	}
 	old := cluster.user
+	if err := c.issue(ctx, mr, cluster); err != nil {
+		return err
+	}
+	if err := c.publish(ctx, mr); err != nil {
+		return err
+	}
+	return c.spoke.Delete(ctx, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: old}})
+}
+
+// issue credentials of a new user, who may do everything.
+func (c *cloud) issue(ctx context.Context, mr *unstructured.Unstructured, cluster *managedCluster) error {
 	cluster.generation++
 	cluster.user = fmt.Sprintf("%s-%d", mr.GetUID(), cluster.generation)
 	if err := c.spoke.Create(ctx, &rbacv1.ClusterRoleBinding{
@@ -221,16 +233,9 @@ func (c *cloud) rotate(ctx context.Context, mr *unstructured.Unstructured) error
 	}); err != nil {
 		return err
 	}
-	if cluster.details, err = c.connectionDetails(mr, cluster); err != nil {
-		return err
-	}
-	if err := c.publish(ctx, mr); err != nil {
-		return err
-	}
-	if old == "" {
-		return nil
-	}
-	return c.spoke.Delete(ctx, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: old}})
+	var err error
+	cluster.details, err = c.connectionDetails(mr, cluster)
+	return err
 }
 
 // connectionDetails are as the upjet providers have them. AKS gives a certificate and a
@@ -275,7 +280,7 @@ func (c *cloud) remember(secrets ...string) {
 
 // publish a cluster's connection Secret.
 func (c *cloud) publish(ctx context.Context, mr *unstructured.Unstructured) error {
-	cluster, err := c.create(mr)
+	cluster, err := c.clusterOf(mr)
 	if err != nil {
 		return err
 	}
@@ -342,16 +347,4 @@ func cloudPackage() ([]byte, error) {
 		})
 	}
 	return marshalAll(docs)
-}
-
-func marshalAll(docs []any) ([]byte, error) {
-	var out []byte
-	for _, d := range docs {
-		b, err := yaml.Marshal(d)
-		if err != nil {
-			return nil, err
-		}
-		out = slices.Concat(out, []byte("---\n"), b)
-	}
-	return out, nil
 }

@@ -88,21 +88,12 @@ func (c *cluster) registered() *cluster {
 // is ready.
 func (c *cluster) healthy() *cluster {
 	c.Helper()
-	c.await("the guestbook", func(ctx context.Context) error {
-		if err := c.synced(ctx, "guestbook"); err != nil {
-			return err
-		}
-		app, err := c.application(ctx, "guestbook")
-		if err != nil {
-			return err
-		}
-		d, err := c.deployment(ctx, "guestbook")
-		if err != nil {
-			return err
-		}
-		c.app, c.workload = app.GetUID(), d.UID
-		return nil
-	})
+	c.await("the guestbook", func(ctx context.Context) error { return c.synced(ctx, "guestbook") })
+	app, err := c.application(c.Context(), "guestbook")
+	c.must(err)
+	d, err := c.deployment(c.Context(), "guestbook")
+	c.must(err)
+	c.app, c.workload = app.GetUID(), d.UID
 	c.didf("guestbook Synced and Healthy")
 	c.ready()
 	return c
@@ -131,17 +122,19 @@ func (c *cluster) untouched() {
 	}
 }
 
-// managed returns the managed cluster.
+// managed waits for the managed cluster.
 func (c *cluster) managed() *unstructured.Unstructured {
 	c.Helper()
-	refs, err := c.composed(c.Context())
-	c.must(err)
-	i := slices.IndexFunc(refs, isCluster)
-	if i < 0 {
-		c.Fatal("the XR has no managed cluster")
-	}
-	mr, err := sys.hub.get(c.Context(), refs[i])
-	c.must(err)
+	var mr *unstructured.Unstructured
+	c.await("the managed cluster", func(ctx context.Context) error {
+		refs, err := c.composed(ctx)
+		i := slices.IndexFunc(refs, isCluster)
+		if err != nil || i < 0 {
+			return errors.Join(err, errors.New("it is not composed yet"))
+		}
+		mr, err = sys.hub.get(ctx, refs[i])
+		return err
+	})
 	return mr
 }
 
@@ -278,16 +271,23 @@ var errNotRegistered = errors.New("the cluster is not registered with Argo CD")
 
 // registration returns Argo CD's Secret of the cluster.
 func (c *cluster) registration(ctx context.Context) (*corev1.Secret, error) {
-	l := &corev1.SecretList{}
-	if err := sys.hub.List(ctx, l, client.InNamespace(argocdNamespace), client.MatchingLabels{"argocd.argoproj.io/secret-type": "cluster"}); err != nil {
+	all, err := registrations(ctx)
+	if err != nil {
 		return nil, err
 	}
-	for i := range l.Items {
-		if string(l.Items[i].Data["name"]) == c.name {
-			return &l.Items[i], nil
+	for i := range all {
+		if string(all[i].Data["name"]) == c.name {
+			return &all[i], nil
 		}
 	}
 	return nil, errNotRegistered
+}
+
+// registrations returns all of Argo CD's cluster Secrets.
+func registrations(ctx context.Context) ([]corev1.Secret, error) {
+	l := &corev1.SecretList{}
+	err := sys.hub.List(ctx, l, client.InNamespace(argocdNamespace), client.MatchingLabels{"argocd.argoproj.io/secret-type": "cluster"})
+	return l.Items, err
 }
 
 // application that an ApplicationSet made for the cluster.

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -195,10 +196,10 @@ func (p *controlPlane) get(ctx context.Context, o *unstructured.Unstructured) (*
 }
 
 // list the objects of a kind. A kind that is not there has none.
-func (p *controlPlane) list(ctx context.Context, gvk schema.GroupVersionKind, opts ...client.ListOption) ([]unstructured.Unstructured, error) {
+func (p *controlPlane) list(ctx context.Context, gvk schema.GroupVersionKind) ([]unstructured.Unstructured, error) {
 	l := &unstructured.UnstructuredList{}
 	l.SetGroupVersionKind(gvk)
-	err := p.List(ctx, l, opts...)
+	err := p.List(ctx, l)
 	if meta.IsNoMatchError(err) {
 		return nil, nil
 	}
@@ -206,8 +207,8 @@ func (p *controlPlane) list(ctx context.Context, gvk schema.GroupVersionKind, op
 }
 
 // patch an object by a merge patch.
-func (p *controlPlane) patch(ctx context.Context, o client.Object, format string, a ...any) error {
-	return p.Patch(ctx, o, client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, format, a...)))
+func (p *controlPlane) patch(ctx context.Context, o client.Object, patch string) error {
+	return p.Patch(ctx, o, client.RawPatch(types.MergePatchType, []byte(patch)))
 }
 
 // hasCondition returns an error unless the object has a condition that is true; an

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -62,16 +61,7 @@ func (s *scenario) show(title string, user *unstructured.Unstructured) {
 	if c.xr != user {
 		report.sayf("Crossplane made %s %s of it", c.xr.GetKind(), c.xr.GetName())
 	}
-	var mr *unstructured.Unstructured
-	s.await("the managed cluster", func(ctx context.Context) error {
-		refs, err := c.composed(ctx)
-		i := slices.IndexFunc(refs, isCluster)
-		if err != nil || i < 0 {
-			return errors.Join(err, errors.New("it is not composed yet"))
-		}
-		mr, err = sys.hub.get(ctx, refs[i])
-		return err
-	})
+	mr := c.managed()
 	report.sayf("Crossplane composed %s %s; the cloud makes it", mr.GetKind(), mr.GetName())
 
 	connection := &corev1.Secret{}

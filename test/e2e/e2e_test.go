@@ -13,7 +13,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // A platform is an API for clusters: see testdata/platform.yaml.
@@ -273,13 +272,13 @@ func TestFleet(t *testing.T) {
 	}
 	s.didf("%d XRs created", n)
 	s.must(until(t.Context(), 5*time.Minute, func(ctx context.Context) error {
-		l := &corev1.SecretList{}
-		if err := sys.hub.List(ctx, l, client.InNamespace(argocdNamespace), client.MatchingLabels{"argocd.argoproj.io/secret-type": "cluster"}); err != nil {
+		all, err := registrations(ctx)
+		if err != nil {
 			return err
 		}
 		registered := 0
-		for i := range l.Items {
-			if strings.HasPrefix(string(l.Items[i].Data["name"]), "team-a.fleet-") {
+		for i := range all {
+			if strings.HasPrefix(string(all[i].Data["name"]), "team-a.fleet-") {
 				registered++
 			}
 		}

@@ -46,10 +46,8 @@ func (s *system) kubelet(ctx context.Context) {
 				}
 				running[d.Name] = true
 			}
-			if d.Status.ObservedGeneration != d.Generation {
-				if err := available(ctx, s.hub, d); err != nil {
-					return err
-				}
+			if err := available(ctx, s.hub, d); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -151,11 +149,7 @@ func (s *system) deployments(ctx context.Context) {
 			return err
 		}
 		for i := range l.Items {
-			d := &l.Items[i]
-			if d.Status.ObservedGeneration == d.Generation {
-				continue
-			}
-			if err := client.IgnoreNotFound(available(ctx, s.spoke, d)); err != nil {
+			if err := client.IgnoreNotFound(available(ctx, s.spoke, &l.Items[i])); err != nil {
 				return err
 			}
 		}
@@ -163,7 +157,11 @@ func (s *system) deployments(ctx context.Context) {
 	})
 }
 
+// available says of a Deployment, as it is now specified, that it is rolled out.
 func available(ctx context.Context, p *controlPlane, d *appsv1.Deployment) error {
+	if d.Status.ObservedGeneration == d.Generation {
+		return nil
+	}
 	n, before := *d.Spec.Replicas, client.MergeFrom(d.DeepCopy())
 	d.Status = appsv1.DeploymentStatus{
 		ObservedGeneration: d.Generation,

@@ -179,8 +179,7 @@ func (s *scenario) didf(format string, a ...any) {
 func (s *scenario) await(what string, f func(ctx context.Context) error) {
 	s.Helper()
 	if err := until(s.Context(), 2*time.Minute, f); err != nil {
-		s.steps = append(s.steps, fmt.Sprintf("    %s: %v\n", what, err))
-		s.Fatalf("%s: %v", what, err)
+		s.must(fmt.Errorf("%s: %w", what, err))
 	}
 }
 

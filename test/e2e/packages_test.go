@@ -132,7 +132,7 @@ func layer(file string, content []byte) (v1.Layer, error) {
 
 // pull an image, and return the path of its program and the program's arguments.
 func pull(ctx context.Context, image, dir string) (program string, args []string, err error) {
-	ref, err := name.ParseReference(strings.Replace(image, upstream, registryAddr, 1))
+	ref, err := name.ParseReference(image)
 	if err != nil {
 		return "", nil, err
 	}

@@ -245,30 +245,3 @@ func (s *system) packages(ctx context.Context) error {
 	}
 	return s.hub.apply(ctx, configs...)
 }
-
-// load the objects of YAML files.
-func load(files ...string) ([]*unstructured.Unstructured, error) {
-	var out []*unstructured.Unstructured
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			return nil, err
-		}
-		objects, err := parse(b)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f, err)
-		}
-		out = append(out, objects...)
-	}
-	return out, nil
-}
-
-// git runs git.
-func (s *system) git(args ...string) error {
-	cmd := exec.Command("git", args...)
-	cmd.Env = append(os.Environ(), "HOME="+s.path("home"), "GIT_CONFIG_NOSYSTEM=1")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("git %s: %w: %s", args[0], err, out)
-	}
-	return nil
-}
