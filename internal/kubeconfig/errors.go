@@ -1,6 +1,6 @@
 package kubeconfig
 
-// A Reason says of what kind an Error is. Reasons are stable: they reach the
+// A Reason is the kind of an Error. Reasons are stable: they reach the
 // conditions of composite resources.
 type Reason string
 
@@ -15,8 +15,8 @@ const (
 	UnsupportedCredentials Reason = "UnsupportedCredentials"
 )
 
-// An Error says why a kubeconfig gives no connection, and what mends it. It holds
-// no text of the kubeconfig but a plugin's name.
+// An Error says why a kubeconfig gives no connection, and how to fix it. Its message is one
+// line, and holds no text of the kubeconfig except a plugin's name.
 type Error struct {
 	Reason  Reason
 	Message string

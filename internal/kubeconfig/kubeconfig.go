@@ -9,22 +9,14 @@ package kubeconfig
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/base64"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/clientcmd/api"
-	"k8s.io/client-go/tools/clientcmd/api/latest"
 )
-
-// MaxSize is the size in bytes up to which a kubeconfig is read. Real ones have a
-// few KiB, and a whole Secret may have no more than 1 MiB.
-const MaxSize = 512 << 10
 
 // A Connection is what one context of a kubeconfig says about how to connect.
 type Connection struct {
@@ -54,14 +46,26 @@ type Connection struct {
 	Credential Credential
 }
 
-// A Credential is how a kubeconfig's user authenticates. At most one field is
-// set; none is for a user without any credential.
+// A Credential is how a kubeconfig's user authenticates. At most one of the pointers and
+// the token is set; none of them is for a user without any credential.
 type Credential struct {
 	ClientCertificate *ClientCertificate
 	BearerToken       string
 	BasicAuth         *BasicAuth
 	Exec              *Exec
 	AuthProvider      *AuthProvider
+
+	// NotAfter is when the certificate or the token expires. Zero if it never does, or
+	// if that cannot be seen.
+	NotAfter time.Time
+
+	// Notice says that a better credential was passed over, and why. Usually empty.
+	Notice string
+}
+
+// IsZero reports whether a user has no credential at all.
+func (c Credential) IsZero() bool {
+	return c.ClientCertificate == nil && c.BearerToken == "" && c.BasicAuth == nil && c.Exec == nil && c.AuthProvider == nil
 }
 
 // A ClientCertificate is a certificate and its key, both PEM. They belong
@@ -69,9 +73,6 @@ type Credential struct {
 type ClientCertificate struct {
 	CertData []byte
 	KeyData  []byte
-
-	// NotAfter is when the certificate expires.
-	NotAfter time.Time
 }
 
 // BasicAuth is a user's name and password.
@@ -102,9 +103,11 @@ type Options struct {
 	// context.
 	Context string
 
-	// Server to use instead of the kubeconfig's, as Server returns it. It may be
-	// a loopback address, which a kubeconfig's own may not.
-	Server string
+	// Server, TLSServerName and ProxyURL to use instead of the kubeconfig's, which is
+	// then not looked at. Server is as Server returns it, and ProxyURL as Proxy does.
+	Server        string
+	TLSServerName string
+	ProxyURL      string
 
 	// AllowInsecure lets a kubeconfig have insecure-skip-tls-verify.
 	AllowInsecure bool
@@ -112,7 +115,7 @@ type Options struct {
 	// NoCredential leaves the user out, whatever there is wrong with it.
 	NoCredential bool
 
-	// Now is the time at which a certificate must not have expired.
+	// Now is the time at which a certificate or a token must not have expired.
 	Now time.Time
 }
 
@@ -141,52 +144,14 @@ func Parse(data []byte, o Options) (*Connection, error) {
 // Is reports whether the data is a kubeconfig with at least one context. It does
 // not say that a connection can be had from it.
 func Is(data []byte) bool {
-	cfg, err := load(data)
+	data, err := text(data)
+	if err != nil || !bytes.Contains(data, []byte("contexts")) {
+		// Most of what is not a kubeconfig need not be decoded to know.
+		return false
+	}
+	cfg, err := decode(data)
 	return err == nil && len(cfg.Contexts) > 0
 }
-
-// load decodes a kubeconfig. It drops the decoder's errors: they quote what they
-// failed on, tokens included.
-func load(data []byte) (*api.Config, error) {
-	if len(data) > MaxSize {
-		return nil, Invalid(fmt.Sprintf("the kubeconfig is larger than %d KiB", MaxSize>>10))
-	}
-	// There is no mapping without a colon, and no base64 with one.
-	if !bytes.ContainsRune(data, ':') {
-		raw, err := base64.StdEncoding.DecodeString(string(bytes.Join(bytes.Fields(data), nil)))
-		if err != nil {
-			return nil, Invalid("the kubeconfig is neither YAML or JSON nor base64 of it")
-		}
-		data = raw
-	}
-	if hasIndicator(data, '&') && hasIndicator(data, '*') {
-		return nil, Invalid("the kubeconfig has YAML anchors and aliases, which no tool writes; it must be written without")
-	}
-	cfg := api.NewConfig()
-	if _, _, err := latest.Codec.Decode(data, &schema.GroupVersionKind{Version: latest.Version, Kind: "Config"}, cfg); err != nil {
-		return nil, Invalid("the kubeconfig cannot be decoded: it is no YAML or JSON of kind Config and version v1, or names one of its clusters, users or contexts twice")
-	}
-	return cfg, nil
-}
-
-// hasIndicator reports whether data may have an anchor (&) or an alias (*) of YAML: the
-// indicator with a name after it, where no word goes on. With both, a few KiB of YAML
-// become GiB of JSON, which the decoder does not limit where they are long scalars.
-func hasIndicator(data []byte, indicator byte) bool {
-	for i, c := range data {
-		if c == indicator && i+1 < len(data) && isName(data[i+1]) && (i == 0 || !isWord(data[i-1])) {
-			return true
-		}
-	}
-	return false
-}
-
-func isName(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-'
-}
-
-// isWord reports whether an indicator after a byte is a part of a word or of a URL.
-func isWord(c byte) bool { return isName(c) || strings.IndexByte(`/=.~%+"'`, c) >= 0 }
 
 // selected returns the cluster and the user of the context with the given name,
 // else of the current context, else of the only one. A cluster and a user that no
@@ -197,11 +162,11 @@ func selected(cfg *api.Config, name string) (*api.Cluster, *api.AuthInfo, error)
 	switch {
 	case name != "":
 		if context = cfg.Contexts[name]; context == nil {
-			return nil, nil, Invalid("the kubeconfig has no context of the name that kubeconfigFrom.context gives")
+			return nil, nil, Invalid("the kubeconfig does not have the context set in kubeconfigFrom.context")
 		}
 	case cfg.CurrentContext != "":
 		if context = cfg.Contexts[cfg.CurrentContext]; context == nil {
-			return nil, nil, Invalid("the kubeconfig does not have the context that its current-context names; name another in kubeconfigFrom.context")
+			return nil, nil, Invalid("the kubeconfig does not have the context that its current-context names; set kubeconfigFrom.context")
 		}
 	case len(cfg.Contexts) == 1:
 		for _, only := range cfg.Contexts {
@@ -210,7 +175,7 @@ func selected(cfg *api.Config, name string) (*api.Cluster, *api.AuthInfo, error)
 	case len(cfg.Contexts) == 0:
 		return nil, nil, Invalid("the kubeconfig has no context")
 	default:
-		return nil, nil, Invalid(fmt.Sprintf("the kubeconfig has %d contexts and no current-context; name one in kubeconfigFrom.context", len(cfg.Contexts)))
+		return nil, nil, Invalid(fmt.Sprintf("the kubeconfig has %d contexts and no current-context; set kubeconfigFrom.context", len(cfg.Contexts)))
 	}
 	if context == nil {
 		return nil, nil, Invalid("the kubeconfig's context is empty")
@@ -229,40 +194,40 @@ func selected(cfg *api.Config, name string) (*api.Cluster, *api.AuthInfo, error)
 	return cluster, user, nil
 }
 
-// connection returns all of a connection but its credential.
+// connection returns all of a connection except its credential.
 func connection(cluster *api.Cluster, o Options) (*Connection, error) {
 	if cluster.CertificateAuthority != "" {
-		return nil, Invalid("the kubeconfig's cluster names a file, certificate-authority; it must hold certificate-authority-data instead")
+		return nil, Invalid("the kubeconfig's cluster refers to a file (certificate-authority); embed it as certificate-authority-data")
 	}
 	if cluster.InsecureSkipTLSVerify && !o.AllowInsecure {
-		return nil, Invalid("the kubeconfig's cluster has insecure-skip-tls-verify, which would send credentials to whoever answers; it must hold certificate-authority-data instead, or credentials.allowInsecure be set")
+		return nil, Invalid("the kubeconfig's cluster sets insecure-skip-tls-verify, so the server would not be verified. Embed certificate-authority-data, or set credentials.allowInsecure: true")
 	}
 	c := &Connection{
 		Server:             o.Server,
 		Insecure:           cluster.InsecureSkipTLSVerify,
-		TLSServerName:      cluster.TLSServerName,
+		TLSServerName:      cmp.Or(o.TLSServerName, cluster.TLSServerName),
 		CAData:             cluster.CertificateAuthorityData,
-		ProxyURL:           cluster.ProxyURL,
+		ProxyURL:           o.ProxyURL,
 		DisableCompression: cluster.DisableCompression,
 	}
+	var err error
 	if c.Server == "" {
-		var err error
 		if c.Server, err = Server(cluster.Server); err != nil {
-			return nil, Invalid("the kubeconfig's server " + err.Error())
+			return nil, Invalid("the kubeconfig's server " + err.Error() + ". Set cluster.server to the address at which Argo CD reaches the cluster")
 		}
-		if IsLoopback(c.Server) {
-			return nil, Invalid("the kubeconfig's server is a loopback address, at which Argo CD would find itself; set cluster.server to the address at which it reaches the cluster")
-		}
+	}
+	if o.TLSServerName == "" && c.TLSServerName != "" && len(CheckTLSServerName(c.TLSServerName)) > 0 {
+		return nil, Invalid("the kubeconfig's tls-server-name is not a DNS name or an IP address; set cluster.tlsServerName")
 	}
 	if c.Insecure || isGKEDNSEndpoint(c.Server) {
 		c.CAData = nil
 	}
-	if len(c.CAData) > 0 && !x509.NewCertPool().AppendCertsFromPEM(c.CAData) {
-		return nil, Invalid("the kubeconfig's certificate-authority-data holds no PEM certificate")
+	if len(c.CAData) > 0 && len(CheckCA(c.CAData)) > 0 {
+		return nil, Invalid("the kubeconfig's certificate-authority-data does not hold a PEM certificate")
 	}
-	if c.ProxyURL != "" {
-		if err := checkProxy(c.ProxyURL); err != nil {
-			return nil, err
+	if c.ProxyURL == "" && cluster.ProxyURL != "" {
+		if c.ProxyURL, err = Proxy(cluster.ProxyURL); err != nil {
+			return nil, Invalid("the kubeconfig's proxy-url " + err.Error() + ". Set cluster.proxyURL to the proxy that Argo CD connects through")
 		}
 	}
 	return c, nil
@@ -273,41 +238,34 @@ func connection(cluster *api.Cluster, o Options) (*Connection, error) {
 // the cluster's own CA with it all the same, against which it does not verify.
 func isGKEDNSEndpoint(server string) bool { return strings.HasSuffix(Hostname(server), ".gke.goog") }
 
-func checkProxy(proxy string) error {
-	u, err := url.Parse(proxy)
-	if err != nil || u.Host == "" {
-		return Invalid("the kubeconfig's proxy-url is no URL with a host")
-	}
-	switch u.Scheme {
-	case "http", "https", "socks5":
-	default:
-		return Invalid("the kubeconfig's proxy-url must be http, https or socks5")
-	}
-	if u.User != nil {
-		return Invalid("the kubeconfig's proxy-url holds credentials, which are not carried over; Argo CD must reach the proxy without")
-	}
-	return nil
-}
-
-// credential returns a user's credential: the first that is there of a client
-// certificate, a token, a username with password, and a plugin. The others are left
-// out: with two of them, revoking one would revoke nothing.
+// credential returns a user's credential: the first one of a client certificate, a token,
+// a username with password, and a plugin. The others are left out: with two of them,
+// revoking one would revoke nothing. Only a certificate that cannot be used gives way to a
+// token.
 func credential(user *api.AuthInfo, now time.Time) (Credential, error) {
 	switch {
 	case user.ClientCertificate != "", user.ClientKey != "", user.TokenFile != "":
-		return Credential{}, Unsupported("the kubeconfig's user names files (client-certificate, client-key or tokenFile); it must hold client-certificate-data and client-key-data, or a token, instead")
+		return Credential{}, Unsupported("the kubeconfig's user refers to files (client-certificate, client-key or tokenFile); embed client-certificate-data and client-key-data, or a token")
 	case user.Impersonate != "", user.ImpersonateUID != "", len(user.ImpersonateGroups) > 0, len(user.ImpersonateUserExtra) > 0:
-		return Credential{}, Unsupported("the kubeconfig's user impersonates another, which Argo CD cannot; the user must have the rights itself")
-	case len(user.ClientCertificateData) > 0, len(user.ClientKeyData) > 0:
-		return clientCertificate(user.ClientCertificateData, user.ClientKeyData, now)
+		return Credential{}, Unsupported("the kubeconfig's user uses impersonation, which Argo CD does not support; grant the access to the user itself")
 	}
-	if token := strings.TrimSpace(user.Token); token != "" {
-		if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-			return Credential{}, Invalid("the kubeconfig's token holds a space or a control character")
+	token := strings.TrimSpace(user.Token)
+	if len(user.ClientCertificateData) > 0 || len(user.ClientKeyData) > 0 {
+		c, problem := clientCertificate(user.ClientCertificateData, user.ClientKeyData, now)
+		if problem == "" {
+			return c, nil
 		}
-		return Credential{BearerToken: token}, nil
+		if token != "" {
+			if c, err := bearerToken(token, now); err == nil {
+				c.Notice = problem + ", so its token is used"
+				return c, nil
+			}
+		}
+		return Credential{}, Invalid(problem)
 	}
 	switch {
+	case token != "":
+		return bearerToken(token, now)
 	case user.Username != "" && user.Password != "":
 		return Credential{BasicAuth: &BasicAuth{Username: user.Username, Password: user.Password}}, nil
 	case user.Exec != nil:
@@ -318,19 +276,35 @@ func credential(user *api.AuthInfo, now time.Time) (Credential, error) {
 	return Credential{}, nil
 }
 
-func clientCertificate(cert, key []byte, now time.Time) (Credential, error) {
+// clientCertificate returns the credential that a certificate and its key are, or why they
+// are not one.
+func clientCertificate(cert, key []byte, now time.Time) (c Credential, problem string) {
 	if len(cert) == 0 || len(key) == 0 {
-		return Credential{}, Invalid("the kubeconfig's user has only one of client-certificate-data and client-key-data")
+		return Credential{}, "the kubeconfig's user has only one of client-certificate-data and client-key-data"
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return Credential{}, Invalid("the kubeconfig's client certificate and key are not PEM, or do not belong together")
+		return Credential{}, "the kubeconfig's client certificate and key are not PEM, or do not belong together"
 	}
-	if now.After(pair.Leaf.NotAfter) {
-		return Credential{}, Invalid("the kubeconfig's client certificate expired on " + pair.Leaf.NotAfter.UTC().Format(time.DateOnly))
+	notAfter := pair.Leaf.NotAfter
+	if now.After(notAfter) {
+		return Credential{}, "the kubeconfig's client certificate expired on " + date(notAfter)
 	}
-	return Credential{ClientCertificate: &ClientCertificate{CertData: cert, KeyData: key, NotAfter: pair.Leaf.NotAfter}}, nil
+	return Credential{ClientCertificate: &ClientCertificate{CertData: cert, KeyData: key}, NotAfter: notAfter}, ""
 }
+
+func bearerToken(token string, now time.Time) (Credential, error) {
+	if len(CheckToken(token)) > 0 {
+		return Credential{}, Invalid("the kubeconfig's token holds a space or a control character")
+	}
+	notAfter := TokenNotAfter(token)
+	if !notAfter.IsZero() && !now.Before(notAfter) {
+		return Credential{}, Invalid("the kubeconfig's token expired on " + date(notAfter))
+	}
+	return Credential{BearerToken: token, NotAfter: notAfter}, nil
+}
+
+func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 func plugin(e *api.ExecConfig) *Exec {
 	// A kubeconfig is written on any system, so both kinds of paths occur.
