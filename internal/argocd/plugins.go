@@ -1,10 +1,12 @@
 package argocd
 
 import (
+	"cmp"
 	"io"
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -14,10 +16,18 @@ import (
 // A kubeconfig's credential plugin is replaced by argocd-k8s-auth, the only one in
 // Argo CD's image. What names the target of the authentication is carried over.
 // What names the caller is not, since the caller is Argo CD: a public client ID and
-// a login method are left out, and anything by which the kubeconfig's writer would
-// choose whom Argo CD poses as is refused.
+// a login method are left out, and anything that would let the kubeconfig's writer
+// choose the identity that Argo CD uses is refused.
 
-const k8sAuthCommand = "argocd-k8s-auth"
+const (
+	k8sAuthCommand = "argocd-k8s-auth"
+
+	// aksServerID is the application that AKS clusters accept tokens for. It is what
+	// argocd-k8s-auth requests one for by default.
+	aksServerID = "6dae42f8-4368-4678-94ff-3960e28e3630"
+
+	setType = "; set credentials.type to AWS, Azure, GCP or Exec"
+)
 
 // k8sAuth returns a call of Argo CD's own credential plugin. It prints credentials
 // of client.authentication.k8s.io/v1beta1 only.
@@ -38,7 +48,7 @@ func (cfg *ClusterConfig) UsePlugin(c kubeconfig.Credential) error {
 	case c.AuthProvider != nil:
 		return cfg.useAuthProvider(c.AuthProvider)
 	}
-	return kubeconfig.Unsupported("the kubeconfig's user has no credentials; set credentials.type to AWS, Azure or GCP where Argo CD is to use its own identity")
+	return kubeconfig.Unsupported("the kubeconfig's user has no credentials" + setType)
 }
 
 func (cfg *ClusterConfig) useExecOf(e *kubeconfig.Exec) error {
@@ -52,7 +62,7 @@ func (cfg *ClusterConfig) useExecOf(e *kubeconfig.Exec) error {
 	case "aws-iam-authenticator":
 		return cfg.useIAMAuthenticator(e)
 	}
-	return kubeconfig.Unsupported("the kubeconfig's user runs the plugin " + pluginName(e.Name) + ", for which Argo CD has no equivalent; set credentials.type to what Argo CD is to use instead")
+	return kubeconfig.Unsupported("the kubeconfig's user runs the plugin " + pluginName(e.Name) + ", for which Argo CD has no equivalent" + setType)
 }
 
 func (cfg *ClusterConfig) useAuthProvider(p *kubeconfig.AuthProvider) error {
@@ -67,17 +77,17 @@ func (cfg *ClusterConfig) useAuthProvider(p *kubeconfig.AuthProvider) error {
 		cfg.UseGCP()
 		return nil
 	}
-	return kubeconfig.Unsupported("the kubeconfig's user has the auth-provider " + pluginName(p.Name) + ", for which Argo CD has no equivalent; set credentials.type to what Argo CD is to use instead")
+	return kubeconfig.Unsupported("the kubeconfig's user has the auth-provider " + pluginName(p.Name) + ", for which Argo CD has no equivalent" + setType)
 }
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
-// pluginName returns a plugin's name as far as it is one.
+// pluginName returns a plugin's name if it looks like one, and not like a secret.
 func pluginName(name string) string {
 	if plainName.MatchString(name) {
 		return name
 	}
-	return "(of no plain name)"
+	return "(name withheld)"
 }
 
 // A flags is a plugin's command line: what to take, what to leave out, and what
@@ -85,8 +95,11 @@ func pluginName(name string) string {
 type flags struct {
 	*pflag.FlagSet
 
-	callers []string
+	refused []refusedFlag
 }
+
+// A refusedFlag names the caller. The input has a field for that.
+type refusedFlag struct{ name, field string }
 
 func newFlags() *flags {
 	f := &flags{FlagSet: pflag.NewFlagSet("", pflag.ContinueOnError)}
@@ -109,44 +122,55 @@ func (f *flags) ignoreBool(names ...string) {
 	}
 }
 
-// refuse flags that name the caller.
-func (f *flags) refuse(names ...string) {
-	f.ignore(names...)
-	f.callers = append(f.callers, names...)
+// refuse flags that take a value and name the caller, for which the input has a field.
+func (f *flags) refuse(field string, names ...string) {
+	for _, n := range names {
+		f.refuseP(field, n, "")
+	}
+}
+
+// refuseP is refuse for a flag with a short form.
+func (f *flags) refuseP(field, name, short string) {
+	f.StringP(name, short, "", "")
+	f.refused = append(f.refused, refusedFlag{name, field})
 }
 
 // parse the plugin's arguments, whose only words must be the subcommand. The library's
 // error quotes the arguments, and so is dropped.
 func (f *flags) parse(e *kubeconfig.Exec, subcommand ...string) error {
 	if err := f.Parse(e.Args); err != nil || !slices.Equal(f.Args(), subcommand) {
-		return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " with arguments for which Argo CD has no equivalent; set credentials.type to what Argo CD is to use instead")
+		return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " with arguments for which Argo CD has no equivalent" + setType)
 	}
-	for _, n := range f.callers {
-		if f.Changed(n) {
-			return callerRefused(e.Name, "--"+n)
+	for _, r := range f.refused {
+		if f.Changed(r.name) {
+			return callerRefused(e.Name, "--"+r.name, r.field)
 		}
 	}
 	return nil
 }
 
-// checkEnv refuses environment variables of a plugin but for those named.
+// checkEnv refuses environment variables of a plugin, except those named.
 func checkEnv(e *kubeconfig.Exec, known ...string) error {
 	for _, n := range slices.Sorted(maps.Keys(e.Env)) {
 		if !slices.Contains(known, n) {
-			return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " with environment variables that are not carried over, since they could say whom Argo CD is to pose as; set credentials.type to what Argo CD is to use instead")
+			return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " with environment variables that could change the identity Argo CD uses" + setType)
 		}
 	}
 	return nil
 }
 
-// callerRefused names the field of the input by which the Composition's author says
-// whom Argo CD poses as.
-func callerRefused(plugin, what string) error {
-	field := "credentials.type AWS and credentials.aws"
-	if plugin == "kubelogin" {
-		field = "credentials.type Azure and credentials.azure"
-	}
-	return kubeconfig.Unsupported("the kubeconfig's user runs " + plugin + " with " + what + ", by which a kubeconfig would choose whom Argo CD poses as; set " + field + " instead")
+// The fields of the input that choose the identity that Argo CD uses.
+const (
+	fieldAWS        = "credentials.type AWS and credentials.aws"
+	fieldAWSRole    = "credentials.type AWS and credentials.aws.roleARN"
+	fieldAWSProfile = "credentials.type AWS and credentials.aws.profile"
+	fieldAzure      = "credentials.type Azure and credentials.azure"
+)
+
+// callerRefused names the field of the input by which the Composition's author chooses the
+// identity that Argo CD uses.
+func callerRefused(plugin, what, field string) error {
+	return kubeconfig.Unsupported("the kubeconfig's user runs " + plugin + " with " + what + ", which would let the kubeconfig choose the identity that Argo CD uses; set " + field + " instead")
 }
 
 // useGKEPlugin translates gke-gcloud-auth-plugin
@@ -170,11 +194,13 @@ func (cfg *ClusterConfig) useKubelogin(e *kubeconfig.Exec) error {
 	environment := f.StringP("environment", "e", "", "")
 	serverID := f.String("server-id", "", "")
 	tenantID := f.StringP("tenant-id", "t", "", "")
+	// How and as whom a person would log in, and where the result is cached.
 	f.StringP("login", "l", "", "")
-	f.ignore("client-id", "token-cache-dir", "cache-dir", "timeout")
+	f.StringP("subscription", "s", "", "")
+	f.ignore("client-id", "login-hint", "redirect-url", "token-cache-dir", "cache-dir", "timeout")
 	f.ignoreBool("legacy", "use-azurerm-env-vars", "disable-environment-override", "disable-instance-discovery")
-	f.refuse("client-secret", "client-certificate", "client-certificate-password", "username", "password",
-		"identity-resource-id", "federated-token-file", "authority-host")
+	f.refuse(fieldAzure, "client-secret", "client-certificate", "client-certificate-password", "username", "password",
+		"identity-resource-id", "federated-token-file", "authority-host", "azure-pipelines-service-connection-id")
 	if err := f.parse(e, "get-token"); err != nil {
 		return err
 	}
@@ -184,31 +210,39 @@ func (cfg *ClusterConfig) useKubelogin(e *kubeconfig.Exec) error {
 	return cfg.useAzureTarget(AzureIdentity{Environment: *environment, ServerID: *serverID, TenantID: *tenantID})
 }
 
-// useAzureTarget has Argo CD authenticate to what a kubeconfig names.
+// useAzureTarget has Argo CD authenticate to what a kubeconfig names. That may only be AKS:
+// the token for another application, say Azure's own API, would go to the kubeconfig's server.
 func (cfg *ClusterConfig) useAzureTarget(i AzureIdentity) error {
 	switch {
 	case len(CheckAzureEnvironment(i.Environment)) > 0:
-		return kubeconfig.Unsupported("the kubeconfig's user names an Azure environment that is not known")
-	case len(CheckUUID(i.ServerID)) > 0:
-		return kubeconfig.Unsupported("the kubeconfig's user names an Azure server application that is no UUID")
+		return kubeconfig.Unsupported("the kubeconfig's user names an unknown Azure environment; set credentials.type Azure and credentials.azure.environment")
+	case i.ServerID != "" && !strings.EqualFold(i.ServerID, aksServerID):
+		return kubeconfig.Unsupported("the kubeconfig's user names an Azure server application other than AKS's own, so it would choose what Argo CD's token is for; set credentials.type Azure and credentials.azure.serverID")
 	case len(CheckAzureTenant(i.TenantID)) > 0:
-		return kubeconfig.Unsupported("the kubeconfig's user names an Azure tenant that is neither a UUID nor a domain")
+		return kubeconfig.Unsupported("the kubeconfig's user names an Azure tenant that is neither a UUID nor a domain; set credentials.type Azure and credentials.azure.tenantID")
 	}
 	cfg.UseAzure(i)
 	return nil
 }
 
-// useAWSCLI translates the AWS CLI's `aws eks get-token`.
+// useAWSCLI translates the AWS CLI's `aws eks get-token`. A cluster on Outposts has an ID
+// instead of a name. `aws eks update-kubeconfig --role-arn` writes --role, which the CLI takes
+// for --role-arn.
 func (cfg *ClusterConfig) useAWSCLI(e *kubeconfig.Exec) error {
 	f := newFlags()
 	cluster := f.String("cluster-name", "", "")
+	id := f.String("cluster-id", "", "")
 	region := f.String("region", "", "")
 	f.ignore("output")
-	f.refuse("role-arn", "profile")
+	f.refuse(fieldAWSRole, "role-arn", "role")
+	f.refuse(fieldAWSProfile, "profile")
 	if err := f.parse(e, "eks", "get-token"); err != nil {
 		return err
 	}
-	return cfg.useEKSTarget(e, *cluster, *region)
+	if *cluster != "" && *id != "" {
+		return kubeconfig.Unsupported("the kubeconfig's user runs aws with both --cluster-name and --cluster-id" + setType)
+	}
+	return cfg.useEKSTarget(e, cmp.Or(*cluster, *id), *region)
 }
 
 // useIAMAuthenticator translates `aws-iam-authenticator token`
@@ -219,10 +253,9 @@ func (cfg *ClusterConfig) useIAMAuthenticator(e *kubeconfig.Exec) error {
 	region := f.String("region", "", "")
 	f.ignore("output")
 	f.ignoreBool("cache")
-	f.StringP("role", "r", "", "")
-	f.StringP("external-id", "e", "", "")
-	f.StringP("session-name", "s", "", "")
-	f.callers = []string{"role", "external-id", "session-name"}
+	f.refuseP(fieldAWSRole, "role", "r")
+	f.refuseP(fieldAWS, "external-id", "e")
+	f.refuseP(fieldAWS, "session-name", "s")
 	if err := f.parse(e, "token"); err != nil {
 		return err
 	}
@@ -235,18 +268,14 @@ func (cfg *ClusterConfig) useEKSTarget(e *kubeconfig.Exec, cluster, region strin
 		return err
 	}
 	if e.Env["AWS_PROFILE"] != "" {
-		return callerRefused(e.Name, "AWS_PROFILE")
+		return callerRefused(e.Name, "AWS_PROFILE", fieldAWSProfile)
 	}
-	for _, n := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
-		if region == "" {
-			region = e.Env[n]
-		}
-	}
+	region = cmp.Or(region, e.Env["AWS_REGION"], e.Env["AWS_DEFAULT_REGION"])
 	switch {
 	case len(CheckEKSClusterName(cluster)) > 0:
-		return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " without the name of an EKS cluster")
+		return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " without the name of an EKS cluster; set credentials.type AWS and credentials.aws.clusterName")
 	case len(CheckAWSRegion(region)) > 0:
-		return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " with a region that is none")
+		return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " with an invalid region; set credentials.type AWS and credentials.aws.region")
 	}
 	cfg.UseAWS(AWSIdentity{ClusterName: cluster, Region: region})
 	return nil
