@@ -12,8 +12,6 @@ import (
 	"unicode"
 
 	"k8s.io/apimachinery/pkg/util/validation"
-
-	"github.com/crossplane-contrib/function-argocd-cluster/internal/kubeconfig"
 )
 
 const (
@@ -109,13 +107,38 @@ func SecretName(cluster string) string {
 	if len(validation.IsDNS1123Subdomain(name)) == 0 {
 		return name
 	}
-	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool {
+	return hashed(name, cluster, maxSecretName)
+}
+
+// ClusterLabel returns a cluster's name as the value of a label, with a hash of the name
+// where it cannot be one as it is.
+func ClusterLabel(name string) string {
+	if name != "" && len(validation.IsValidLabelValue(name)) == 0 {
+		return name
+	}
+	return hashed(name, name, validation.LabelValueMaxLength)
+}
+
+// ServerLabel returns the value of a label that stands for a server's URL, which cannot be
+// one itself.
+func ServerLabel(server string) string { return hash(server, 16) }
+
+// hashed returns the words of a text joined by dashes, and a hash of what they stand for. Both
+// have no more than maxLength characters.
+func hashed(text, of string, maxLength int) string {
+	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
 	})
-	sum := sha256.Sum256([]byte(cluster))
-	hash := "-" + hex.EncodeToString(sum[:5])
-	dns := strings.Join(words, "-")
-	return strings.TrimRight(dns[:min(len(dns), maxSecretName-len(hash))], "-") + hash
+	suffix := "-" + hash(of, 5)
+	joined := strings.Join(words, "-")
+	joined = strings.TrimRight(joined[:min(len(joined), maxLength-len(suffix))], "-")
+	return strings.TrimLeft(joined+suffix, "-")
+}
+
+// hash returns the first bytes of a hash, in hexadecimal.
+func hash(of string, bytes int) string {
+	sum := sha256.Sum256([]byte(of))
+	return hex.EncodeToString(sum[:bytes])
 }
 
 // CheckName says what is wrong with a cluster's name; nothing if it is fine.
@@ -136,14 +159,3 @@ func CheckName(name string) []string {
 // CheckProject says what is wrong with the name of an AppProject; nothing if it is
 // fine.
 func CheckProject(name string) []string { return validation.IsDNS1123Subdomain(name) }
-
-// IsInCluster reports whether Argo CD takes a server for the cluster that it runs
-// in, for which it ignores all credentials, or would find that cluster there.
-func IsInCluster(server string) bool {
-	host := kubeconfig.Hostname(server)
-	switch host {
-	case "kubernetes", "kubernetes.default", "kubernetes.default.svc":
-		return true
-	}
-	return strings.HasPrefix(host, "kubernetes.default.svc.")
-}

@@ -48,7 +48,7 @@ func TestSecretName(t *testing.T) {
 	}
 }
 
-// TestSecretNamesDiffer guards against two clusters with one Secret.
+// TestSecretNamesDiffer guards against two clusters with one Secret, or one label.
 func TestSecretNamesDiffer(t *testing.T) {
 	seen := map[string]string{}
 	for _, c := range []string{"a", "A", "a-", "-a", "a b", "a/b", "a.b", "a..b", "a-b", "ä", "ö", strings.Repeat("a", 252), strings.Repeat("a", 253)} {
@@ -58,29 +58,76 @@ func TestSecretNamesDiffer(t *testing.T) {
 		}
 		seen[n] = c
 	}
+	seen = map[string]string{}
+	for _, c := range []string{"a", "A", "a-", "-a", "a b", "a/b", "a.b", "a..b", "a-b", "ä", "ö", strings.Repeat("a", 63), strings.Repeat("a", 64), strings.Repeat("A", 64)} {
+		n := ClusterLabel(c)
+		if other, ok := seen[n]; ok {
+			t.Errorf("ClusterLabel(...): %q and %q both have %q", c, other, n)
+		}
+		seen[n] = c
+	}
 }
 
-func TestIsInCluster(t *testing.T) {
+func TestClusterLabel(t *testing.T) {
 	cases := map[string]struct {
-		reason string
-		server string
-		want   bool
+		reason  string
+		cluster string
+		want    string
 	}{
-		"AsArgoCDWritesIt": {"Argo CD's own spelling.", "https://kubernetes.default.svc", true},
-		"Case":             {"Host names have no case.", "https://KUBERNETES.default.SVC", true},
-		"Port":             {"The port is the default.", "https://kubernetes.default.svc:443", true},
-		"TrailingDot":      {"A rooted name is the same.", "https://kubernetes.default.svc.", true},
-		"Short":            {"In the namespace default it is as short as this.", "https://kubernetes", true},
-		"ClusterLocal":     {"With the cluster's domain.", "https://kubernetes.default.svc.cluster.local/", true},
-		"AnotherService":   {"Another Service is another cluster, say a virtual one.", "https://vcluster.default.svc", false},
-		"AnotherHost":      {"A host may begin alike.", "https://kubernetes.example.org", false},
+		"LabelValue": {
+			reason:  "A name that can be a label's value stays as it is.",
+			cluster: "Team_A.prod",
+			want:    "Team_A.prod",
+		},
+		"Longest": {
+			reason:  "A value has at most 63 characters.",
+			cluster: strings.Repeat("a", 63),
+			want:    strings.Repeat("a", 63),
+		},
+		"Symbols": {
+			reason:  "Whatever a value may not have becomes a dash, and the name's hash tells it from others.",
+			cluster: "Production / West..eu ü",
+			want:    "production-west-eu-ac5dc192bb",
+		},
+		"Long": {
+			reason:  "A name is cut where it is too long.",
+			cluster: strings.Repeat("a", 64),
+			want:    strings.Repeat("a", 52) + "-ffe054fe7a",
+		},
+		"CutAtADash": {
+			reason:  "No two dashes meet where a name is cut.",
+			cluster: strings.Repeat("a", 51) + " " + strings.Repeat("b", 20),
+			want:    strings.Repeat("a", 51) + "-74cbdeee19",
+		},
+		"NoWords": {
+			reason:  "A name of which nothing is left is its hash.",
+			cluster: "ü",
+			want:    "607474ca47",
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			if got := IsInCluster(tc.server); got != tc.want {
-				t.Errorf("\n%s\nIsInCluster(%q): want %t, got %t", tc.reason, tc.server, tc.want, got)
+			got := ClusterLabel(tc.cluster)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("\n%s\nClusterLabel(...): -want, +got:\n%s", tc.reason, diff)
+			}
+			if p := validation.IsValidLabelValue(got); len(p) > 0 || got == "" {
+				t.Errorf("\n%s\nClusterLabel(...): %v", tc.reason, p)
 			}
 		})
+	}
+}
+
+func TestServerLabel(t *testing.T) {
+	got := ServerLabel("https://192.0.2.1")
+	if diff := cmp.Diff("44ac6374f2c5679161c6b6768e1f7070", got); diff != "" {
+		t.Errorf("ServerLabel(...): -want, +got:\n%s", diff)
+	}
+	if p := validation.IsValidLabelValue(got); len(p) > 0 {
+		t.Errorf("ServerLabel(...): %v", p)
+	}
+	if other := ServerLabel("https://192.0.2.2"); other == got {
+		t.Errorf("ServerLabel(...): two servers have %s", got)
 	}
 }
 

@@ -48,16 +48,13 @@ type ExecProviderConfig struct {
 }
 
 // NewClusterConfig returns the config with which Argo CD reaches the cluster, but does
-// not authenticate yet. Its errors are of type *kubeconfig.Error.
-func NewClusterConfig(c *kubeconfig.Connection) (*ClusterConfig, error) {
-	if IsInCluster(c.Server) {
-		return nil, kubeconfig.Invalid("the kubeconfig's server is the hub's own in-cluster address, by which Argo CD means the hub; set cluster.server to the address at which Argo CD reaches the cluster")
-	}
+// not authenticate yet.
+func NewClusterConfig(c *kubeconfig.Connection) *ClusterConfig {
 	return &ClusterConfig{
 		TLSClientConfig:    TLSClientConfig{Insecure: c.Insecure, ServerName: c.TLSServerName, CAData: c.CAData},
 		DisableCompression: c.DisableCompression,
 		ProxyURL:           c.ProxyURL,
-	}, nil
+	}
 }
 
 // UseCredential has Argo CD authenticate by a kubeconfig's certificate, token, or
@@ -78,7 +75,7 @@ func (cfg *ClusterConfig) UseCredential(c kubeconfig.Credential) bool {
 }
 
 // UseGCP has Argo CD authenticate by its own Google identity. Its token is bound to no
-// cluster: whoever can write the server gets one.
+// cluster: anyone who can set the server receives one.
 func (cfg *ClusterConfig) UseGCP() { cfg.ExecProviderConfig = k8sAuth("gcp") }
 
 // An AzureIdentity says how Argo CD authenticates by its own Azure identity. What is
@@ -102,7 +99,7 @@ func (cfg *ClusterConfig) UseAzure(i AzureIdentity) {
 }
 
 // An AWSIdentity says how Argo CD authenticates by its own AWS identity. What is empty,
-// but for the EKS cluster's name, is as in Argo CD's environment.
+// except for the EKS cluster's name, is as in Argo CD's environment.
 type AWSIdentity struct {
 	ClusterName, RoleARN, Profile, Region string
 }
@@ -129,20 +126,20 @@ func (cfg *ClusterConfig) UseAWS(i AWSIdentity) {
 func (cfg *ClusterConfig) UseExec(e ExecProviderConfig) { cfg.ExecProviderConfig = &e }
 
 // CredentialType names how a config has Argo CD authenticate: ClientCertificate,
-// BearerToken, BasicAuth, AWS, Azure, GCP or Exec.
+// BearerToken, BasicAuth, AWS, Azure, GCP, Exec or None.
 func (cfg *ClusterConfig) CredentialType() string {
 	e := cfg.ExecProviderConfig
 	switch {
 	case cfg.AWSAuthConfig != nil:
-		return "AWS"
+		return providerAWS
 	case e != nil && e.Command == k8sAuthCommand && len(e.Args) > 0:
 		switch e.Args[0] {
 		case "aws":
-			return "AWS"
+			return providerAWS
 		case "azure":
-			return "Azure"
+			return providerAzure
 		case "gcp":
-			return "GCP"
+			return providerGCP
 		}
 		return "Exec"
 	case e != nil:
@@ -151,6 +148,8 @@ func (cfg *ClusterConfig) CredentialType() string {
 		return "ClientCertificate"
 	case cfg.BearerToken != "":
 		return "BearerToken"
+	case cfg.Username != "":
+		return "BasicAuth"
 	}
-	return "BasicAuth"
+	return "None"
 }
