@@ -49,17 +49,11 @@ func connect(in *v1beta1.ClusterRegistration, xr *composite, src source, server 
 	if err != nil {
 		return connection{}, err
 	}
-	cfg, err := argocd.NewClusterConfig(parsed)
-	if err != nil {
-		return connection{}, err
-	}
+	cfg := argocd.NewClusterConfig(parsed)
 	if err := authenticate(cfg, in.Credentials, xr, parsed.Credential, src.gke); err != nil {
 		return connection{}, err
 	}
-	c := connection{server: parsed.Server, credentials: cfg.CredentialType()}
-	if cert := parsed.Credential.ClientCertificate; cert != nil {
-		c.notAfter = cert.NotAfter
-	}
+	c := connection{server: parsed.Server, credentials: cfg.CredentialType(), notAfter: parsed.Credential.NotAfter}
 	if c.config, err = json.Marshal(cfg); err != nil {
 		return connection{}, errors.New("cannot marshal Argo CD's config")
 	}
@@ -100,9 +94,9 @@ func authenticate(cfg *argocd.ClusterConfig, in *v1beta1.Credentials, xr *compos
 			return kubeconfig.Unsupported("the kubeconfig's user has no client certificate, token, or username and password, and credentials.type Kubeconfig takes nothing else")
 		}
 	case v1beta1.CredentialsAuto:
-		switch none := (kubeconfig.Credential{}); {
+		switch {
 		case cfg.UseCredential(cred):
-		case cred == none && gke:
+		case cred.IsZero() && gke:
 			// GKE's provider gives no credentials, and means Google's.
 			cfg.UseGCP()
 		default:

@@ -31,6 +31,7 @@ import (
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 
 	"github.com/crossplane-contrib/function-argocd-cluster/internal/argocd"
+	"github.com/crossplane-contrib/function-argocd-cluster/internal/kubeconfig"
 )
 
 // testNow is a time at which the samples' certificates are valid.
@@ -1949,7 +1950,7 @@ func checkSecret(t *testing.T, data map[string]any) {
 		t.Fatal(err)
 	}
 	server := data["server"].(string)
-	if data["name"] == "" || data["name"] == "in-cluster" || argocd.IsInCluster(server) || strings.HasSuffix(server, "/") {
+	if data["name"] == "" || data["name"] == "in-cluster" || kubeconfig.Hostname(server) == "kubernetes.default.svc" || strings.HasSuffix(server, "/") {
 		t.Errorf("name %q, server %q", data["name"], server)
 	}
 	rc := &rest.Config{

@@ -360,12 +360,8 @@ func CheckSecretName(name string) []string { return validation.IsDNS1123Subdomai
 // CheckServer says what is wrong with the URL of an API server; nothing if it is
 // fine.
 func CheckServer(server string) []string {
-	s, err := kubeconfig.Server(server)
-	if err != nil {
+	if _, err := kubeconfig.Server(server); err != nil {
 		return []string{err.Error()}
-	}
-	if argocd.IsInCluster(s) {
-		return []string{"is the hub's own in-cluster address, by which Argo CD means the hub"}
 	}
 	return nil
 }
