@@ -1,9 +1,18 @@
 package v1beta1
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
 // Defaults of the input.
 const (
 	// DefaultResourceName is the composition resource name of what is composed.
 	DefaultResourceName = "argocd-cluster"
+
+	// DefaultConditionType is the type of the condition of a step with the default
+	// composition resource name.
+	DefaultConditionType = "ArgoCDClusterRegistered"
 
 	// DefaultNamespace is where Argo CD's own installation manifests put it.
 	DefaultNamespace = "argocd"
@@ -14,6 +23,54 @@ const (
 	// DefaultExecAPIVersion is the version that argocd-k8s-auth prints.
 	DefaultExecAPIVersion = "client.authentication.k8s.io/v1beta1"
 )
+
+// GetConditionType returns the type of the step's condition, by default one that follows
+// from the composition resource name.
+func (in *ClusterRegistration) GetConditionType() string {
+	if in.ConditionType != "" {
+		return in.ConditionType
+	}
+	return ConditionTypeOf(in.Output.GetResourceName())
+}
+
+// ConditionTypeOf returns the default type of the condition of a step with a composition
+// resource name.
+func ConditionTypeOf(resourceName string) string {
+	if resourceName == DefaultResourceName {
+		return DefaultConditionType
+	}
+	t := DefaultConditionType + "-" + resourceName
+	if len(checkConditionType(t)) == 0 {
+		return t
+	}
+	sum := sha256.Sum256([]byte(resourceName))
+	return DefaultConditionType + "-" + hex.EncodeToString(sum[:5])
+}
+
+// GetTLSServerName returns the name that the server's certificate is verified against;
+// empty for the kubeconfig's.
+func (c *Cluster) GetTLSServerName() string {
+	if c == nil {
+		return ""
+	}
+	return c.TLSServerName
+}
+
+// GetProxyURL returns the proxy on the way to the server; empty for the kubeconfig's.
+func (c *Cluster) GetProxyURL() string {
+	if c == nil {
+		return ""
+	}
+	return c.ProxyURL
+}
+
+// GetArgoCD returns where Argo CD runs, by default on this cluster.
+func (o *Output) GetArgoCD() ArgoCDLocation {
+	if o == nil || o.ArgoCD == "" {
+		return ArgoCDLocal
+	}
+	return o.ArgoCD
+}
 
 // GetType returns the source's type, by default ComposedResource.
 func (s *KubeconfigSource) GetType() KubeconfigSourceType {

@@ -41,6 +41,13 @@ type ClusterRegistration struct {
 	// +optional
 	Cluster *Cluster `json:"cluster,omitempty"`
 
+	// ConditionType is the type of the condition that the step sets on the XR and its
+	// claim. Default: `ArgoCDClusterRegistered`; where output.resourceName is not the
+	// default, `ArgoCDClusterRegistered-<output.resourceName>`, so that the conditions of
+	// several steps do not replace each other.
+	// +optional
+	ConditionType string `json:"conditionType,omitempty"`
+
 	// StatusFieldPath is the field of the XR's status that gets the cluster's name
 	// and server, the Secret's name and namespace, and the type of the credentials,
 	// for example `status.argocd`. The XR's schema must have it. Default: none.
@@ -94,7 +101,9 @@ type KubeconfigSource struct {
 	// is there of `kubeconfig`, `attribute.kube_config_raw`,
 	// `attribute.kube_config.0.raw_config`,
 	// `attribute.kubeconfig.0.config_file`, `attribute.kubeconfig`,
-	// `attribute.kube_config`, `value`, `value.yaml` and `config`.
+	// `attribute.kube_config`, `attribute.kubeconfig.raw_config`, and, if the value is a
+	// kubeconfig, `value`, `value.yaml`, `config`, `kubeconfig.yaml`, `kubeconfig.json`,
+	// `kube_config_raw`, `kube_config`, `admin.conf` and `admin.svc`.
 	// +optional
 	Key string `json:"key,omitempty"`
 
@@ -118,8 +127,9 @@ type SecretReference struct {
 	// +optional
 	Namespace *string `json:"namespace,omitempty"`
 
-	// NamespaceFromFieldPath is the XR's field that holds the Secret's namespace.
-	// Who may write the field then chooses among all namespaces of the hub.
+	// NamespaceFromFieldPath is the XR's field that holds the Secret's namespace:
+	// `metadata.namespace` or `spec.claimRef.namespace`. Whoever can write another field
+	// could make Crossplane read Secrets from any namespace.
 	// +optional
 	NamespaceFromFieldPath *string `json:"namespaceFromFieldPath,omitempty"`
 }
@@ -315,6 +325,16 @@ type Cluster struct {
 	// +optional
 	ServerFromEnvironmentFieldPath *string `json:"serverFromEnvironmentFieldPath,omitempty"`
 
+	// TLSServerName is the name that the server's certificate is verified against.
+	// Default: the kubeconfig's, else the server's host.
+	// +optional
+	TLSServerName string `json:"tlsServerName,omitempty"`
+
+	// ProxyURL is the http, https or socks5 proxy through which Argo CD connects to the
+	// server. Default: the kubeconfig's.
+	// +optional
+	ProxyURL string `json:"proxyURL,omitempty"`
+
 	// Project is the AppProject of Argo CD that the cluster belongs to.
 	// Default: none, which lets every project deploy to it.
 	// +optional
@@ -447,6 +467,18 @@ const (
 	OutputSecret OutputType = "Secret"
 )
 
+// An ArgoCDLocation says where Argo CD runs.
+type ArgoCDLocation string
+
+// Where Argo CD runs.
+const (
+	// ArgoCDLocal is the cluster that Crossplane runs on.
+	ArgoCDLocal ArgoCDLocation = "Local"
+
+	// ArgoCDRemote is another cluster.
+	ArgoCDRemote ArgoCDLocation = "Remote"
+)
+
 // Output says what is composed, and where the Secret lies.
 type Output struct {
 	// Type of the composed resource. `Object` is one of provider-kubernetes, of
@@ -459,9 +491,18 @@ type Output struct {
 	// +kubebuilder:default=Auto
 	Type OutputType `json:"type,omitempty"`
 
+	// ArgoCD says where Argo CD runs: `Local` is this cluster. `Remote` is another one, to
+	// which output.object.providerConfigRef leads; the function then cannot read the
+	// Secret, and knows of it only what the Object's status says. Secret names must be
+	// unique among all hubs that share that Argo CD.
+	// +optional
+	// +kubebuilder:validation:Enum=Local;Remote
+	// +kubebuilder:default=Local
+	ArgoCD ArgoCDLocation `json:"argoCD,omitempty"`
+
 	// ResourceName is the composition resource name of the composed resource. Each
-	// step of a pipeline that registers a cluster needs its own. Changing it later
-	// takes the step out and puts another in: Crossplane deletes what is registered.
+	// step of a pipeline that registers a cluster needs its own. A change of the name
+	// is not followed once the cluster is registered.
 	// +optional
 	// +kubebuilder:default=argocd-cluster
 	ResourceName string `json:"resourceName,omitempty"`

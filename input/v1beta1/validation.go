@@ -3,8 +3,10 @@ package v1beta1
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -15,33 +17,24 @@ import (
 	"github.com/crossplane-contrib/function-argocd-cluster/internal/kubeconfig"
 )
 
-// Labels and annotations of the cluster Secret that the function sets.
 const (
-	// LabelState says whether the cluster is in use. It is there so that
-	// ApplicationSets can select on it.
-	LabelState = "argocd.fn.crossplane.io/state"
+	prefixArgoCD     = "argocd.argoproj.io/"
+	prefixFunction   = "argocd.fn.crossplane.io/"
+	prefixCrossplane = "crossplane.io/"
 
-	// StateActive is the value of LabelState of a cluster in use, and StateDraining
-	// that of one whose workloads are to go.
-	StateActive   = "active"
-	StateDraining = "draining"
+	annotationSkipReconcile   = prefixArgoCD + "skip-reconcile"
+	labelAutoLabelClusterInfo = prefixArgoCD + "auto-label-cluster-info"
 
-	// LabelComposite, LabelClaimName and LabelClaimNamespace name the XR, and the
-	// claim where it has one, as Crossplane does on every composed resource.
-	LabelComposite      = "crossplane.io/composite"
-	LabelClaimName      = "crossplane.io/claim-name"
-	LabelClaimNamespace = "crossplane.io/claim-namespace"
+	// By these, kubectl apply and Argo CD take the Secret for theirs, and change or delete
+	// it.
+	annotationLastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+	labelInstance         = "app.kubernetes.io/instance"
+	keyManagedBy          = "managed-by"
+	managedByArgoCD       = "argocd.argoproj.io"
 
-	// AnnotationComposite marks a Secret as the registration of one XR:
-	// `<kind>.<group>/<name>`, or `<kind>.<group>/<namespace>/<name>`.
-	AnnotationComposite = "argocd.fn.crossplane.io/composite"
-)
-
-const (
-	prefixArgoCD   = "argocd.argoproj.io/"
-	prefixFunction = "argocd.fn.crossplane.io/"
-
-	annotationSkipReconcile = prefixArgoCD + "skip-reconcile"
+	// maxAnnotations is the number of bytes of annotations that Kubernetes accepts, less
+	// some room for those of others.
+	maxAnnotations = 256<<10 - 4<<10
 )
 
 // Validate returns everything that is wrong with the input as its author wrote it.
@@ -65,6 +58,9 @@ func (in *ClusterRegistration) Validate() field.ErrorList {
 	}
 	if in.Cluster != nil {
 		errs = append(errs, in.Cluster.validate(field.NewPath("cluster"))...)
+	}
+	if t := in.ConditionType; t != "" {
+		errs = append(errs, invalid(field.NewPath("conditionType"), t, checkConditionType(t))...)
 	}
 	if in.StatusFieldPath != nil {
 		errs = append(errs, validateStatusFieldPath(field.NewPath("statusFieldPath"), *in.StatusFieldPath)...)
@@ -110,6 +106,9 @@ func (s *KubeconfigSource) validate(path *field.Path) field.ErrorList {
 		ref := s.SecretRef
 		errs = append(errs, validateValue(path, "name", ref.NameValue(), CheckSecretName)...)
 		errs = append(errs, validateValue(path, "namespace", ref.NamespaceValue(), CheckNamespace)...)
+		if p := ref.NamespaceFromFieldPath; p != nil && *p != "metadata.namespace" && *p != "spec.claimRef.namespace" {
+			errs = append(errs, field.NotSupported(path.Child("namespaceFromFieldPath"), *p, []string{"metadata.namespace", "spec.claimRef.namespace"}))
+		}
 		if ref.NameValue() == (Value{}) {
 			errs = append(errs, field.Required(path.Child("name"), "or nameFromFieldPath must be set"))
 		}
@@ -154,6 +153,7 @@ func (c *AWSCredentials) validate(path *field.Path) field.ErrorList {
 		errs = append(errs, field.Required(path.Child("clusterName"), "or clusterNameFromFieldPath must be set"))
 	}
 	errs = append(errs, validateValue(path, "roleARN", c.RoleARNValue(), argocd.CheckRoleARN)...)
+	errs = append(errs, invalid(path.Child("profile"), c.Profile, argocd.CheckAWSProfile(c.Profile))...)
 	return append(errs, invalid(path.Child("region"), c.Region, argocd.CheckAWSRegion(c.Region))...)
 }
 
@@ -168,7 +168,7 @@ func (c *AzureCredentials) validate(path *field.Path) field.ErrorList {
 
 func (c *ExecCredentials) validate(path *field.Path) field.ErrorList {
 	errs := oneOf(path.Child("apiVersion"), c.APIVersion, "client.authentication.k8s.io/v1", DefaultExecAPIVersion)
-	if c.Command == "" {
+	if strings.TrimSpace(c.Command) == "" || strings.ContainsFunc(c.Command, unicode.IsControl) {
 		errs = append(errs, field.Required(path.Child("command"), "must be a credential plugin in Argo CD's image, like argocd-k8s-auth"))
 	}
 	for _, k := range slices.Sorted(maps.Keys(c.Env)) {
@@ -181,6 +181,13 @@ func (c *Cluster) validate(path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	errs = append(errs, validateValue(path, "name", c.NameValue(), argocd.CheckName)...)
 	errs = append(errs, validateValue(path, "server", c.ServerValue(), CheckServer)...)
+	if c.TLSServerName != "" {
+		errs = append(errs, invalid(path.Child("tlsServerName"), c.TLSServerName, kubeconfig.CheckTLSServerName(c.TLSServerName))...)
+	}
+	if c.ProxyURL != "" {
+		// It may hold a password.
+		errs = append(errs, invalid(path.Child("proxyURL"), field.OmitValueType{}, CheckProxy(c.ProxyURL))...)
+	}
 	errs = append(errs, validateValue(path, "project", c.ProjectValue(), argocd.CheckProject)...)
 	for i, n := range c.Namespaces {
 		errs = append(errs, invalid(path.Child("namespaces").Index(i), n, CheckNamespace(n))...)
@@ -201,6 +208,10 @@ func (c *Cluster) validate(path *field.Path) field.ErrorList {
 
 func (o *Output) validate(path *field.Path) field.ErrorList {
 	errs := oneOf(path.Child("type"), o.Type, OutputAuto, OutputObject, OutputSecret)
+	errs = append(errs, oneOf(path.Child("argoCD"), o.ArgoCD, ArgoCDLocal, ArgoCDRemote)...)
+	if o.ArgoCD == ArgoCDRemote && o.GetType() == OutputSecret {
+		errs = append(errs, field.Forbidden(path.Child("argoCD"), "may not be Remote with output.type Secret, which composes the Secret on this cluster; set output.type: Object"))
+	}
 	if o.Namespace != "" {
 		errs = append(errs, invalid(path.Child("namespace"), o.Namespace, CheckNamespace(o.Namespace))...)
 	}
@@ -250,6 +261,13 @@ func validateMetadata(path *field.Path, name string, static map[string]string, f
 	for k, v := range static {
 		errs = append(errs, invalid(path.Child(name).Key(k), v, check(k, v))...)
 	}
+	size := 0
+	for k, v := range static {
+		size += len(k) + len(v)
+	}
+	if name == "annotations" && size > maxAnnotations {
+		errs = append(errs, field.TooLong(path.Child(name), "", maxAnnotations))
+	}
 	// The order of a map is random, that of messages must not be.
 	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Error(), b.Error()) })
 
@@ -283,8 +301,8 @@ func validateValue(path *field.Path, name string, v Value, check func(string) []
 	if v.Literal != nil {
 		first = name
 		var value any = *v.Literal
-		if strings.Contains(*v.Literal, "@") {
-			// It may be a URL with a password.
+		if name == "server" {
+			// It may hold a password or a token.
 			value = field.OmitValueType{}
 		}
 		errs = append(errs, invalid(path.Child(name), value, check(*v.Literal))...)
@@ -335,6 +353,21 @@ func validateStatusFieldPath(path *field.Path, fieldPath string) field.ErrorList
 	return nil
 }
 
+// conditionType is what metav1.Condition allows, without a prefix.
+var conditionType = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]{0,200}[A-Za-z0-9])?$`)
+
+// checkConditionType says what is wrong with the type of a condition; nothing if it is fine.
+func checkConditionType(t string) []string {
+	switch t {
+	case "Ready", "Synced", "Healthy", "Responsive":
+		return []string{"must not be one of Crossplane's own condition types"}
+	}
+	if !conditionType.MatchString(t) {
+		return []string{"must be a condition type like " + DefaultConditionType}
+	}
+	return nil
+}
+
 // oneOf validates an enumeration. Empty is for the default.
 func oneOf[T ~string](path *field.Path, value T, supported ...T) field.ErrorList {
 	if value == "" || slices.Contains(supported, value) {
@@ -357,7 +390,7 @@ func CheckNamespace(name string) []string { return validation.IsDNS1123Label(nam
 // CheckSecretName says what is wrong with the name of a Secret; nothing if it is fine.
 func CheckSecretName(name string) []string { return validation.IsDNS1123Subdomain(name) }
 
-// CheckServer says what is wrong with the URL of an API server; nothing if it is
+// CheckServer says what is wrong with the URL or host of an API server; nothing if it is
 // fine.
 func CheckServer(server string) []string {
 	if _, err := kubeconfig.Server(server); err != nil {
@@ -366,32 +399,74 @@ func CheckServer(server string) []string {
 	return nil
 }
 
+// CheckProxy says what is wrong with the URL of a proxy; nothing if it is fine.
+func CheckProxy(proxy string) []string {
+	if _, err := kubeconfig.Proxy(proxy); err != nil {
+		return []string{err.Error()}
+	}
+	return nil
+}
+
+// Kinds of metadata.
+const (
+	labels      = "labels"
+	annotations = "annotations"
+)
+
+// IsReserved reports whether one of the labels or annotations means something to Argo CD,
+// Crossplane, kubectl or this function, so that nobody else may set it.
+func IsReserved(kind, key string, value any) bool {
+	switch key {
+	case annotationSkipReconcile:
+		return kind != annotations
+	case labelAutoLabelClusterInfo:
+		return kind != labels
+	case annotationLastApplied, labelInstance:
+		return true
+	case keyManagedBy:
+		return value == managedByArgoCD
+	}
+	return strings.HasPrefix(key, prefixArgoCD) || strings.HasPrefix(key, prefixFunction) || strings.HasPrefix(key, prefixCrossplane)
+}
+
 // CheckLabel says what is wrong with a label of the cluster Secret that is not the
 // function's own; nothing if it is fine.
 func CheckLabel(key, value string) []string {
-	problems := validation.IsQualifiedName(key)
-	problems = append(problems, validation.IsValidLabelValue(value)...)
-	switch {
-	case strings.HasPrefix(key, prefixArgoCD), strings.HasPrefix(key, prefixFunction):
-		problems = append(problems, reserved(key))
-	case key == LabelComposite, key == LabelClaimName, key == LabelClaimNamespace:
-		problems = append(problems, fmt.Sprintf("the label %s is always set, to what Crossplane gives it", key))
+	if IsReserved(labels, key, value) {
+		return []string{"is reserved"}
+	}
+	problems := checkKey(key)
+	if len(validation.IsValidLabelValue(value)) > 0 {
+		problems = append(problems, "must be a label value: at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit")
 	}
 	return problems
+}
+
+// checkKey says what is wrong with the key of a label or annotation, in fewer words than
+// Kubernetes does.
+func checkKey(key string) []string {
+	if len(validation.IsQualifiedName(key)) == 0 {
+		return nil
+	}
+	return []string{"must have a key like example.org/name, whose name has at most 63 letters, digits, '-', '_' and '.'"}
 }
 
 // CheckAnnotation says what is wrong with an annotation of the cluster Secret that
 // is not the function's own; nothing if it is fine.
-func CheckAnnotation(key, _ string) []string {
-	// Kubernetes lets an annotation's key have upper case where a label's has not.
-	problems := validation.IsQualifiedName(strings.ToLower(key))
-	if key != annotationSkipReconcile && (strings.HasPrefix(key, prefixArgoCD) || strings.HasPrefix(key, prefixFunction)) {
-		problems = append(problems, reserved(key))
+func CheckAnnotation(key, value string) []string {
+	if IsReserved(annotations, key, value) {
+		return []string{"is reserved"}
+	}
+	// Kubernetes allows upper case in an annotation's key, but not in a label's.
+	problems := checkKey(strings.ToLower(key))
+	if strings.ContainsFunc(value, isControl) {
+		problems = append(problems, "must not contain control characters")
+	}
+	if len(value) > maxAnnotations {
+		problems = append(problems, fmt.Sprintf("must have at most %d KiB", maxAnnotations>>10))
 	}
 	return problems
 }
 
-func reserved(key string) string {
-	prefix, _, _ := strings.Cut(key, "/")
-	return "keys under " + prefix + "/ are reserved"
-}
+// isControl reports whether a rune is a control character that no annotation needs.
+func isControl(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r' }
