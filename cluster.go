@@ -6,186 +6,267 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
 	"github.com/crossplane-contrib/function-argocd-cluster/internal/argocd"
 )
 
-// A describer finds out what Argo CD is to know of a cluster, but for how to connect. Where
-// a cluster is registered already, nothing that cannot be found out now is lost: it keeps
-// the value that it has.
+// Labels and annotations of the cluster Secret that the function sets.
+const (
+	// labelState is for ApplicationSets to select clusters in use on.
+	labelState    = "argocd.fn.crossplane.io/state"
+	stateActive   = "active"
+	stateDraining = "draining"
+
+	// labelCluster and labelServer are made from the cluster's name and its server. Two
+	// registrations of one cluster or one server are found by them.
+	labelCluster = "argocd.fn.crossplane.io/cluster"
+	labelServer  = "argocd.fn.crossplane.io/server"
+
+	// labelComposite, labelClaimName and labelClaimNamespace name the XR, and the claim if
+	// it has one, as Crossplane does on every composed resource.
+	labelComposite      = "crossplane.io/composite"
+	labelClaimName      = "crossplane.io/claim-name"
+	labelClaimNamespace = "crossplane.io/claim-namespace"
+
+	// annotationComposite marks a Secret as the registration of one XR:
+	// `<kind>.<group>/<name>`, or `<kind>.<group>/<namespace>/<name>`.
+	annotationComposite = "argocd.fn.crossplane.io/composite"
+
+	// annotationSource is the composed resource that the cluster was registered from.
+	annotationSource = "argocd.fn.crossplane.io/source"
+)
+
+// maxAnnotations is how many bytes of annotations Kubernetes accepts, less some room for
+// those of others.
+const maxAnnotations = 256<<10 - 4<<10
+
+// A describer finds out what Argo CD is to know of a cluster, except how to connect.
 type describer struct {
 	xr *composite
 
-	// observed is the registration that is there; nil if there is none.
-	observed *registration
+	// was is the registration so far; nil if there is none. What cannot be found out now
+	// stays as it is there.
+	was *registration
 
-	// kept says why values were kept.
-	kept []error
+	// problems are why something could not be found out.
+	problems problems
+
+	// notes are about entries of maps that were not used, and kept about those that keep
+	// their old value. They hold nothing else up.
+	notes []string
+	kept  problems
 }
 
-// keep an error where there is a registration whose value is kept, and return it where
-// there is none.
-func (d *describer) keep(err error) error {
-	if err == nil || d.observed == nil {
-		return err
-	}
-	d.kept = append(d.kept, err)
-	return nil
-}
-
-// describe a cluster. Its server is empty where that is the kubeconfig's.
-func (d *describer) describe(in *v1beta1.Cluster) (*argocd.Cluster, error) {
+// describe a cluster, except for its name and connection. Its problems keep it from being
+// registered for the first time.
+func (d *describer) describe(in *v1beta1.Cluster) *argocd.Cluster {
 	if in == nil {
 		in = &v1beta1.Cluster{}
 	}
 	c := &argocd.Cluster{Namespaces: in.Namespaces, ClusterResources: in.ClusterResources, Shard: in.Shard}
-	var err error
-	if c.Name, err = d.name(in); err != nil {
-		return nil, err
-	}
-	if c.Server, err = d.text("the cluster's server", in.ServerValue(), v1beta1.CheckServer, "server"); err != nil {
-		return nil, err
-	}
-	c.Server = strings.TrimRight(c.Server, "/")
-	if c.Project, err = d.text("the cluster's project", in.ProjectValue(), argocd.CheckProject, "project"); err != nil {
-		return nil, err
-	}
-	if c.Labels, err = d.metadata(in.Labels, in.LabelsFrom, v1beta1.CheckLabel, "labels"); err != nil {
-		return nil, err
-	}
-	if c.Annotations, err = d.metadata(in.Annotations, in.AnnotationsFrom, v1beta1.CheckAnnotation, "annotations"); err != nil {
-		return nil, err
-	}
-	if c.Labels[v1beta1.LabelState], err = d.state(in); err != nil {
-		return nil, err
-	}
-	c.Labels[v1beta1.LabelComposite] = d.xr.name
-	for _, l := range []string{v1beta1.LabelClaimName, v1beta1.LabelClaimNamespace} {
-		if v := stringAt(d.xr.resource, "metadata", "labels", l); v != "" {
-			c.Labels[l] = v
+	project, err := d.xr.text("the cluster's project", in.ProjectValue(), argocd.CheckProject)
+	if c.Project = project.value; err != nil {
+		d.problems.add(err)
+		if p := d.was.data("project"); len(argocd.CheckProject(p)) == 0 {
+			c.Project = p
 		}
 	}
-	c.Annotations[v1beta1.AnnotationComposite] = d.xr.identity()
-	return c, nil
-}
-
-// text returns a value of the input, else that of a key of the observed Secret's data.
-func (d *describer) text(what string, v v1beta1.Value, check func(string) []string, key string) (string, error) {
-	s, err := d.xr.text(what, v, check)
-	if err == nil {
-		return s, nil
+	c.Labels = d.metadata(in.Labels, in.LabelsFrom, v1beta1.CheckLabel, "labels")
+	c.Annotations = d.metadata(in.Annotations, in.AnnotationsFrom, v1beta1.CheckAnnotation, "annotations")
+	if sizeOf(c.Annotations) > maxAnnotations {
+		d.problems.add(&problem{reason: reasonInvalidField, message: fmt.Sprintf("the annotations in cluster.annotationsFrom have more than %d KiB, which Kubernetes does not accept", maxAnnotations>>10)})
+		c.Annotations = d.was.keep("annotations", func(k, v string) bool { return len(v1beta1.CheckAnnotation(k, v)) == 0 })
 	}
-	if err := d.keep(err); err != nil {
-		return "", err
+	c.Labels[labelState] = d.state(in)
+	if len(validation.IsValidLabelValue(d.xr.name)) == 0 {
+		c.Labels[labelComposite] = d.xr.name
 	}
-	return d.observed.data(key), nil
-}
-
-// name returns the cluster's name. That of a namespaced XR has its namespace, since others
-// may have an XR of the same name.
-func (d *describer) name(in *v1beta1.Cluster) (string, error) {
-	name, err := d.text("the cluster's name", in.NameValue(), argocd.CheckName, "name")
-	if name != "" || err != nil {
-		return name, err
-	}
-	name = d.xr.name
-	if d.xr.namespace != "" {
-		name = d.xr.namespace + "." + name
-	}
-	if problems := argocd.CheckName(name); len(problems) > 0 {
-		err := invalidField(field{path: "metadata.name"}, "cannot be the cluster's name: "+strings.Join(problems, "; ")+"; set cluster.name")
-		if err := d.keep(err); err != nil {
-			return "", err
+	for label, name := range map[string]string{labelClaimName: "name", labelClaimNamespace: "namespace"} {
+		v := stringAt(d.xr.observed, "spec", "claimRef", name)
+		if v == "" || len(validation.IsValidLabelValue(v)) > 0 {
+			v = d.was.metadata("labels")[label]
 		}
-		return d.observed.data("name"), nil
+		if v != "" && len(validation.IsValidLabelValue(v)) == 0 {
+			c.Labels[label] = v
+		}
 	}
-	return name, nil
+	c.Annotations[annotationComposite] = d.xr.identity()
+	if mark := d.was.metadata("annotations")[annotationComposite]; mark != "" && !d.xr.isKnown() {
+		c.Annotations[annotationComposite] = mark
+	}
+	return c
+}
+
+func sizeOf(m map[string]string) int {
+	n := 0
+	for k, v := range m {
+		n += len(k) + len(v)
+	}
+	return n
+}
+
+// nameOf returns the cluster's name in Argo CD. That of a namespaced XR includes its
+// namespace, since another namespace may have an XR of the same name.
+func nameOf(in *v1beta1.Cluster, xr *composite) (string, error) {
+	if in == nil {
+		in = &v1beta1.Cluster{}
+	}
+	name, err := xr.text("the cluster's name", in.NameValue(), argocd.CheckName)
+	if name.value != "" || err != nil {
+		return name.value, err
+	}
+	s := xr.name
+	if xr.namespace != "" {
+		s = xr.namespace + "." + s
+	}
+	if problems := argocd.CheckName(s); len(problems) > 0 {
+		return "", invalidField(field{path: "metadata.name"}, "cannot be used as the cluster's name: it "+strings.Join(problems, "; ")+". Set cluster.name")
+	}
+	return s, nil
 }
 
 // state returns the value of the label by which ApplicationSets select.
-func (d *describer) state(in *v1beta1.Cluster) (string, error) {
+func (d *describer) state(in *v1beta1.Cluster) string {
 	if in.DrainFromFieldPath == nil {
-		return v1beta1.StateActive, nil
+		return stateActive
 	}
 	f := field{path: *in.DrainFromFieldPath}
-	v, ok := d.xr.value(f)
+	v, _, ok := d.xr.value(f)
 	drain, isBool := v.(bool)
-	switch {
-	case ok && !isBool:
-		if err := d.keep(invalidField(f, "must be true or false")); err != nil {
-			return "", err
-		}
-		return stringAt(d.observed.manifest, "metadata", "labels", v1beta1.LabelState), nil
-	case drain:
-		return v1beta1.StateDraining, nil
+	if ok && !isBool {
+		d.problems.add(invalidField(f, "must be true or false"))
+		drain = d.was.metadata("labels")[labelState] == stateDraining
 	}
-	return v1beta1.StateActive, nil
+	if drain {
+		return stateDraining
+	}
+	return stateActive
 }
 
-// metadata returns the static labels or annotations with those from fields added. What a
-// field does not give now, the observed Secret does.
-func (d *describer) metadata(static map[string]string, from []v1beta1.MetadataSource, check func(key, value string) []string, kind string) (map[string]string, error) {
-	out := make(map[string]string, len(static)+4)
-	maps.Copy(out, static)
+// metadata returns labels or annotations: those that the input holds, and those from
+// fields. An entry with a key of its own replaces one that the input holds; an entry of a
+// map replaces neither. What a field does not give now stays as it is in the registration.
+func (d *describer) metadata(static map[string]string, from []v1beta1.MetadataSource, check func(key, value string) []string, kind string) map[string]string {
+	was := d.was.metadata(kind)
+	keyed := make(map[string]string, len(from))
+	given := maps.Clone(static)
+	if given == nil {
+		given = map[string]string{}
+	}
 	for i := range from {
-		entries, err := d.xr.entries(&from[i], check)
-		if err != nil {
-			if err := d.keep(err); err != nil {
-				return nil, err
+		if s := &from[i]; s.Key != "" {
+			given[s.Key] = ""
+			v, ok, err := d.entry(s, check)
+			if err != nil {
+				d.problems.add(err)
+				v, ok = was[s.Key]
+				ok = ok && len(check(s.Key, v)) == 0
 			}
-			entries = keptEntries(&from[i], d.observed.metadata(kind), out, check)
-		}
-		maps.Copy(out, entries)
-	}
-	return out, nil
-}
-
-// keptEntries returns the observed labels or annotations that may be of a source. Which ones
-// a map had is not known, and losing one may prune workloads: it is all with its prefix that
-// nothing else gives.
-func keptEntries(s *v1beta1.MetadataSource, observed, others map[string]string, check func(key, value string) []string) map[string]string {
-	out := map[string]string{}
-	for k, v := range observed {
-		_, other := others[k]
-		ofMap := s.Key == "" && strings.HasPrefix(k, s.KeyPrefix) && !other
-		if (k == s.Key || ofMap) && len(check(k, v)) == 0 {
-			out[k] = v
+			if ok {
+				keyed[s.Key] = v
+			}
 		}
 	}
+	out := make(map[string]string, len(given)+6)
+	// What is kept of maps that are missing replaces nothing of those that are not.
+	for i := range from {
+		if from[i].Key == "" && !d.hasMap(&from[i]) {
+			d.missing(out, &from[i], was, given, check)
+		}
+	}
+	for i := range from {
+		if from[i].Key == "" && d.hasMap(&from[i]) {
+			d.entries(out, &from[i], was, given, check, kind)
+		}
+	}
+	maps.Copy(out, static)
+	maps.Copy(out, keyed)
 	return out
 }
 
-// entries returns the labels or annotations that one field holds.
-func (xr *composite) entries(s *v1beta1.MetadataSource, check func(key, value string) []string) (map[string]string, error) {
-	f := field{path: s.FieldPath, environment: s.GetType() == v1beta1.FromEnvironmentFieldPath}
-	v, ok := xr.value(f)
-	if !ok {
-		if s.GetPolicy() == v1beta1.FromFieldPathOptional {
-			return nil, nil
+// entry returns the value of a source with a key, and whether there is one.
+func (d *describer) entry(s *v1beta1.MetadataSource, check func(key, value string) []string) (value string, ok bool, err error) {
+	f := fieldOf(s)
+	v, _, ok := d.xr.value(f)
+	required := s.GetPolicy() == v1beta1.FromFieldPathRequired
+	if !ok || required && v == "" {
+		if required {
+			return "", false, waitingForField(f)
 		}
-		return nil, waitingForField(f)
+		return "", false, nil
 	}
-	fields, isMap := v.(map[string]any)
-	switch {
-	case s.Key != "" && isMap:
-		return nil, invalidField(f, "holds a map, whose entries are only taken without a key")
-	case s.Key != "":
-		fields = map[string]any{s.Key: v}
-	case !isMap:
-		return nil, invalidField(f, "must be a map to be taken without a key")
+	if _, isMap := v.(map[string]any); isMap {
+		return "", false, invalidField(f, "is a map; remove key to copy its entries")
 	}
-	out := make(map[string]string, len(fields))
-	// In order, so that of several problems it is always the same that is told.
+	value, ok = scalar(v)
+	if !ok {
+		return "", false, invalidField(f, "must be a string, number or boolean")
+	}
+	if problems := check(s.Key, value); len(problems) > 0 {
+		return "", false, invalidField(f, fmt.Sprintf("cannot be used as %q: it %s", s.Key, strings.Join(problems, "; ")))
+	}
+	return value, true, nil
+}
+
+func (d *describer) hasMap(s *v1beta1.MetadataSource) bool {
+	v, _, _ := d.xr.value(fieldOf(s))
+	_, ok := v.(map[string]any)
+	return ok
+}
+
+// missing keeps the entries of a map that is missing. Which ones those are is not known, and
+// losing one may prune workloads: it is all with its prefix that nothing else gives.
+func (d *describer) missing(out map[string]string, s *v1beta1.MetadataSource, was, given map[string]string, check func(key, value string) []string) {
+	f := fieldOf(s)
+	if _, _, ok := d.xr.value(f); ok {
+		d.problems.add(invalidField(f, "is not a map; set key to use it as one value"))
+	} else if s.GetPolicy() == v1beta1.FromFieldPathOptional {
+		return
+	} else {
+		d.problems.add(waitingForField(f))
+	}
+	for k, v := range was {
+		if _, other := given[k]; !other && strings.HasPrefix(k, s.KeyPrefix) && len(check(k, v)) == 0 {
+			out[k] = v
+		}
+	}
+}
+
+func fieldOf(s *v1beta1.MetadataSource) field {
+	return field{path: s.FieldPath, environment: s.GetType() == v1beta1.FromEnvironmentFieldPath}
+}
+
+// entries adds the entries of a map to out. A bad one is named, keeps its old value, and holds
+// nothing else up.
+func (d *describer) entries(out map[string]string, s *v1beta1.MetadataSource, was, given map[string]string, check func(key, value string) []string, kind string) {
+	f := fieldOf(s)
+	v, _, _ := d.xr.value(f)
+	fields, _ := v.(map[string]any)
+	// Sorted, so that messages always have the same order.
 	for _, k := range slices.Sorted(maps.Keys(fields)) {
 		key := s.KeyPrefix + k
+		if _, other := given[key]; other || v1beta1.IsReserved(kind, key, fields[k]) {
+			continue
+		}
 		value, ok := scalar(fields[k])
+		var problems []string
 		if !ok {
-			return nil, invalidField(f, "must hold strings, numbers or booleans")
+			problems = []string{"must be a string, number or boolean"}
+		} else {
+			problems = check(key, value)
 		}
-		if problems := check(key, value); len(problems) > 0 {
-			return nil, invalidField(f, fmt.Sprintf("cannot be %q: %s", key, strings.Join(problems, "; ")))
+		if len(problems) == 0 {
+			out[key] = value
+			continue
 		}
-		out[key] = value
+		note := fmt.Sprintf("the entry %.80q of %s was not used in cluster.%s: it %s", k, f, kind, strings.Join(problems, "; "))
+		if old, ok := was[key]; ok && len(check(key, old)) == 0 {
+			out[key] = old
+			d.kept.add(&problem{reason: reasonInvalidField, message: note})
+		} else {
+			d.notes = append(d.notes, note)
+		}
 	}
-	return out, nil
 }

@@ -2,145 +2,142 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/crossplane/function-sdk-go/errors"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 	"github.com/crossplane/function-sdk-go/response"
-
-	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
-	"github.com/crossplane-contrib/function-argocd-cluster/internal/kubeconfig"
 )
 
-// conditionRegistered is the type of the condition that the function sets on the XR
-// and its claim. It is true while there is a registration that Argo CD can use.
-const conditionRegistered = "ArgoCDClusterRegistered"
-
-// Reasons of the condition.
-const (
-	reasonRegistered             = "Registered"
-	reasonRetained               = "Retained"
-	reasonDraining               = "Draining"
-	reasonRegistering            = "Registering"
-	reasonWaitingForKubeconfig   = "WaitingForKubeconfig"
-	reasonWaitingForField        = "WaitingForField"
-	reasonInvalidField           = "InvalidField"
-	reasonNameConflict           = "NameConflict"
-	reasonInvalidKubeconfig      = string(kubeconfig.InvalidKubeconfig)
-	reasonUnsupportedCredentials = string(kubeconfig.UnsupportedCredentials)
-)
-
-// A problem is why a cluster cannot be registered now. It is a matter of what is
-// observed, which may change, and not of the Composition.
-type problem struct {
-	reason  string
-	message string
-}
-
-func (p *problem) Error() string { return p.message }
-
-func waitingForKubeconfig(message string) error {
-	return &problem{reason: reasonWaitingForKubeconfig, message: message}
-}
-
-func waitingForField(f field) error {
-	return &problem{reason: reasonWaitingForField, message: f.String() + " is not there yet"}
-}
-
-func invalidField(f field, message string) error {
-	return &problem{reason: reasonInvalidField, message: f.String() + " " + message}
-}
-
-func nameConflict(id identity, owner string, xr *composite) error {
-	whose := "nobody's that says so"
-	if owner != "" {
-		whose = "that of " + owner
-	}
-	return &problem{reason: reasonNameConflict, message: fmt.Sprintf(
-		"Secret %s is there already, and %s; set cluster.name or output.name, or annotate the Secret with %s: %s to have it taken over",
-		id.secretName(), whose, v1beta1.AnnotationComposite, xr.identity())}
-}
-
-// expiryNotice is how long before the end of a client certificate the condition tells it.
+// expiryNotice is how long before credentials expire the condition says so.
 const expiryNotice = 30 * 24 * time.Hour
 
-// An outcome is what the function says of a registration.
-type outcome struct {
-	status  fnv1.Status
-	reason  string
-	message string
+// reasons of the condition of a registration, the worst first. The condition is true from
+// reasonUpdating on.
+func reasons() []string {
+	return []string{
+		reasonNameConflict, reasonServerConflict, reasonUnsupportedCredentials, reasonRegistering, reasonCredentialsExpired,
+		reasonUpdating, reasonDraining, reasonRetained, reasonRegistered,
+	}
 }
 
-// reportProblem says why the cluster is not registered, and keeps the XR from being ready
-// although it may have no other resource that is not. It returns an error that is about the
-// Composition.
-func reportProblem(rsp *fnv1.RunFunctionResponse, xr *composite, err error) error {
-	p := &problem{}
-	if k := (*kubeconfig.Error)(nil); errors.As(err, &k) {
-		p = &problem{reason: string(k.Reason), message: k.Message}
-	} else if !errors.As(err, &p) {
-		return err
+// An outcome is what the function says of a registration: the worst of its reasons, and the
+// messages of all of them.
+type outcome struct {
+	states []problem
+	notes  []string
+}
+
+// add a reason, with what to say of it.
+func (o *outcome) add(reason, message string) {
+	o.states = append(o.states, problem{reason: reason, message: message})
+}
+
+// note adds to the message.
+func (o *outcome) note(message string) {
+	if message != "" {
+		o.notes = append(o.notes, message)
 	}
-	report(rsp, xr, outcome{status: fnv1.Status_STATUS_CONDITION_FALSE, reason: p.reason, message: p.message})
-	desiredComposite(rsp).Ready = fnv1.Ready_READY_FALSE
+}
+
+// worst returns the reason of the condition.
+func (o *outcome) worst() string {
+	worst := reasonRegistered
+	for _, s := range o.states {
+		if slices.Index(reasons(), s.reason) < slices.Index(reasons(), worst) {
+			worst = s.reason
+		}
+	}
+	return worst
+}
+
+// isTrueReason reports whether the condition is true with a reason.
+func isTrueReason(reason string) bool {
+	return slices.Index(reasons(), reason) >= slices.Index(reasons(), reasonUpdating)
+}
+
+// message of the condition: the worst comes first.
+func (o *outcome) message(c *composition, credentials string) string {
+	states := slices.Clone(o.states)
+	slices.SortStableFunc(states, func(a, b problem) int {
+		return slices.Index(reasons(), a.reason) - slices.Index(reasons(), b.reason)
+	})
+	parts := make([]string, 0, len(states)+1+len(o.notes))
+	for _, s := range states {
+		parts = append(parts, capital(s.message))
+	}
+	if credentials == "None" {
+		credentials = "no"
+	}
+	what := "Cluster"
+	if isTrueReason(o.worst()) {
+		what = "Registered with Argo CD as"
+	}
+	parts = append(parts, fmt.Sprintf("%s %q (Secret %s, %s credentials)", what, c.cluster, c.secretName(), credentials))
+	for _, n := range o.notes {
+		parts = append(parts, capital(n))
+	}
+	return strings.Join(parts, ". ")
+}
+
+// expiry returns the notice that credentials expire; empty if that is not soon.
+func expiry(c connection, now time.Time) string {
+	if c.notAfter.IsZero() || c.notAfter.Sub(now) > expiryNotice {
+		return ""
+	}
+	return "the " + c.what() + " expires on " + c.notAfter.UTC().Format(time.DateOnly)
+}
+
+// A reporter sets the step's condition.
+type reporter struct {
+	rsp           *fnv1.RunFunctionResponse
+	xr            *composite
+	conditionType string
+}
+
+// problem says why the cluster is not registered. The XR is not ready then, even if it has
+// no other resource that is not. An error about the Composition is returned unchanged.
+func (r *reporter) problem(all problems) error {
+	for _, err := range all {
+		if problemOf(err) == nil {
+			return err
+		}
+	}
+	messages := all.messages()
+	for i := range messages {
+		messages[i] = capital(messages[i])
+	}
+	r.report(problemOf(all[0]).reason, strings.Join(messages, ". "))
+	desiredComposite(r.rsp).Ready = fnv1.Ready_READY_FALSE
 	return nil
 }
 
-// registeredOutcome returns what is said of a cluster that is registered, or will be once
-// the composed resource is ready: what was kept as it was and why, which fields of the
-// input were not followed, and when the certificate expires, if soon.
-func registeredOutcome(r *registration, credentials string, kept []error, unchanged []string, notice string) outcome {
-	o := outcome{status: fnv1.Status_STATUS_CONDITION_TRUE, reason: reasonRegistered}
-	verb := reasonRegistered
-	if !r.ready {
-		verb = reasonRegistering
-	}
-	parts := []string{fmt.Sprintf("%s as %q by Secret %s, with credentials of type %s", verb, r.data("name"), r.secretName(), credentials)}
-	if len(kept) > 0 {
-		o.reason = reasonRetained
-		parts = append(parts, "what cannot be told now is kept as it was: "+errors.Join(kept...).Error())
-	}
-	if stringAt(r.manifest, "metadata", "labels", v1beta1.LabelState) == v1beta1.StateDraining {
-		o.reason = reasonDraining
-		parts = append(parts, "draining: ApplicationSets that select on the state prune their workloads")
-	}
-	if !r.ready {
-		o.status, o.reason = fnv1.Status_STATUS_CONDITION_FALSE, reasonRegistering
-		parts = append(parts, "waiting for the composed "+r.kind+" to be ready")
-	}
-	if len(unchanged) > 0 {
-		parts = append(parts, strings.Join(unchanged, ", ")+" not followed, since that would delete the Secret and with it the cluster's Applications; to have it so, delete the composed "+r.kind+" when they may go")
-	}
-	if notice != "" {
-		parts = append(parts, notice)
-	}
+// report the condition on the XR and its claim. A change for the worse is an event, too.
+func (r *reporter) report(reason, message string) {
 	// Errors that were joined are a line each.
-	o.message = strings.ReplaceAll(strings.Join(parts, "; "), "\n", "; ")
-	return o
-}
-
-// expiry returns the notice that a certificate expires; empty if that is not soon.
-func expiry(notAfter, now time.Time) string {
-	if notAfter.IsZero() || notAfter.Sub(now) > expiryNotice {
-		return ""
+	message = strings.ReplaceAll(message, "\n", "; ")
+	condition := response.ConditionFalse
+	if isTrueReason(reason) {
+		condition = response.ConditionTrue
 	}
-	return "the client certificate expires on " + notAfter.UTC().Format(time.DateOnly)
-}
+	condition(r.rsp, r.conditionType, reason).WithMessage(message).TargetCompositeAndClaim()
 
-// report an outcome on the XR and its claim. A change for the worse is an event, too.
-func report(rsp *fnv1.RunFunctionResponse, xr *composite, o outcome) {
-	rsp.Conditions = append(rsp.Conditions, &fnv1.Condition{
-		Type:    conditionRegistered,
-		Status:  o.status,
-		Reason:  o.reason,
-		Message: &o.message,
-		Target:  fnv1.Target_TARGET_COMPOSITE_AND_CLAIM.Enum(),
-	})
-	switch o.reason {
-	case reasonRetained, reasonInvalidField, reasonInvalidKubeconfig, reasonUnsupportedCredentials, reasonNameConflict:
-		if o.reason != stringAt(conditionAt(xr.resource, conditionRegistered), "reason") {
-			response.Warning(rsp, errors.New(o.message)).TargetCompositeAndClaim().WithReason(o.reason)
+	switch reason {
+	case reasonRetained, reasonInvalidField, reasonInvalidKubeconfig, reasonUnsupportedCredentials, reasonAmbiguousKubeconfig,
+		reasonNameConflict, reasonServerConflict, reasonCredentialsExpired:
+		if reason != stringAt(conditionAt(r.xr.observed, r.conditionType), "reason") {
+			response.Warning(r.rsp, errors.New(message)).TargetCompositeAndClaim().WithReason(reason)
 		}
 	}
+}
+
+// capital returns a sentence with a capital, unless it begins with the path of a field.
+func capital(s string) string {
+	first, _, _ := strings.Cut(s, " ")
+	if s == "" || strings.Contains(first, ".") {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }

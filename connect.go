@@ -1,8 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
+
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/crossplane/function-sdk-go/errors"
 
@@ -11,7 +17,8 @@ import (
 	"github.com/crossplane-contrib/function-argocd-cluster/internal/kubeconfig"
 )
 
-// A connection is how Argo CD connects to a cluster.
+// A connection is how Argo CD connects to a cluster. It is one unit: no part of one is ever
+// combined with a part of another.
 type connection struct {
 	server string
 
@@ -20,83 +27,139 @@ type connection struct {
 	config      []byte
 	credentials string
 
-	// notAfter is when the client certificate expires; zero if there is none.
+	// notAfter is when the credentials expire; zero if that is not known.
 	notAfter time.Time
+
+	// notice is what the condition's message says of the credentials; often nothing.
+	notice string
 }
 
-// connection returns how Argo CD connects now.
-func (r *registration) connection() connection {
-	c := connection{server: r.data("server"), config: []byte(r.data("config"))}
-	cfg := &argocd.ClusterConfig{}
-	// It is what this function wrote; should it not be, then its credentials are named
-	// as basic ones.
-	_ = json.Unmarshal(c.config, cfg)
-	c.credentials = cfg.CredentialType()
-	return c
+// A connector finds out how Argo CD is to connect.
+type connector struct {
+	in  *v1beta1.ClusterRegistration
+	xr  *composite
+	src source
+
+	// clouds are the observed clusters of clouds that may vouch for a server.
+	clouds clouds
+	now    time.Time
 }
 
-// connect returns how Argo CD is to connect by a kubeconfig, at another server if one is
-// given.
-func connect(in *v1beta1.ClusterRegistration, xr *composite, src source, server string, now time.Time) (connection, error) {
-	credentials := in.Credentials.GetType()
-	parsed, err := kubeconfig.Parse(src.kubeconfig, kubeconfig.Options{
-		Context:       in.KubeconfigFrom.GetContext(),
-		Server:        server,
-		AllowInsecure: in.Credentials.GetAllowInsecure(),
+// server returns the server that the input gives; empty if it is the kubeconfig's.
+func (c *connector) server() (text, error) {
+	if c.in.Cluster == nil {
+		return text{}, nil
+	}
+	t, err := c.xr.text("the cluster's server", c.in.Cluster.ServerValue(), v1beta1.CheckServer)
+	if err != nil || t.value == "" {
+		return text{}, err
+	}
+	t.value, err = kubeconfig.Server(t.value)
+	return t, err
+}
+
+// connect returns how Argo CD is to connect by the kubeconfig.
+func (c *connector) connect() (connection, error) {
+	if err := c.missing(); err != nil {
+		return connection{}, err
+	}
+	server, err := c.server()
+	if err != nil {
+		return connection{}, err
+	}
+	aws, err := c.aws()
+	if err != nil {
+		return connection{}, err
+	}
+	credentials := c.in.Credentials.GetType()
+	parsed, err := kubeconfig.Parse(c.src.kubeconfig, kubeconfig.Options{
+		Context:       c.in.KubeconfigFrom.GetContext(),
+		Server:        server.value,
+		TLSServerName: c.in.Cluster.GetTLSServerName(),
+		ProxyURL:      c.in.Cluster.GetProxyURL(),
+		AllowInsecure: c.in.Credentials.GetAllowInsecure(),
 		NoCredential:  credentials != v1beta1.CredentialsAuto && credentials != v1beta1.CredentialsKubeconfig,
-		Now:           now,
+		Now:           c.now,
 	})
 	if err != nil {
 		return connection{}, err
 	}
 	cfg := argocd.NewClusterConfig(parsed)
-	if err := authenticate(cfg, in.Credentials, xr, parsed.Credential, src.gke); err != nil {
+	if err := c.authenticate(cfg, aws, parsed.Credential); err != nil {
 		return connection{}, err
 	}
-	c := connection{server: parsed.Server, credentials: cfg.CredentialType(), notAfter: parsed.Credential.NotAfter}
-	if c.config, err = json.Marshal(cfg); err != nil {
+	if err := c.vouch(cfg, parsed.Server, server); err != nil {
+		return connection{}, err
+	}
+	conn := connection{server: parsed.Server, credentials: cfg.CredentialType(), notAfter: parsed.Credential.NotAfter, notice: parsed.Credential.Notice}
+	if conn.config, err = json.Marshal(cfg); err != nil {
 		return connection{}, errors.New("cannot marshal Argo CD's config")
 	}
-	return c, nil
+	return conn, nil
+}
+
+// aws returns the identity that the input gives with type AWS.
+func (c *connector) aws() (argocd.AWSIdentity, error) {
+	in := c.in.Credentials
+	if in.GetType() != v1beta1.CredentialsAWS {
+		return argocd.AWSIdentity{}, nil
+	}
+	var missing problems
+	cluster, err := c.xr.text("an EKS cluster's name", in.AWS.ClusterNameValue(), argocd.CheckEKSClusterName)
+	missing.add(err)
+	role, err := c.xr.text("an IAM role", in.AWS.RoleARNValue(), argocd.CheckRoleARN)
+	missing.add(err)
+	return argocd.AWSIdentity{ClusterName: cluster.value, RoleARN: role.value, Profile: in.AWS.Profile, Region: in.AWS.Region}, missing.error()
+}
+
+// missing returns what of the connection's fields is not known; nil if all is.
+func (c *connector) missing() error {
+	var p problems
+	_, err := c.server()
+	p.add(err)
+	_, err = c.aws()
+	p.add(err)
+	return p.error()
+}
+
+// azure returns the identity that the input gives with type Azure.
+func azure(in *v1beta1.AzureCredentials) argocd.AzureIdentity {
+	if in == nil {
+		return argocd.AzureIdentity{}
+	}
+	return argocd.AzureIdentity{
+		TenantID: in.TenantID, ClientID: in.ClientID, ServerID: in.ServerID,
+		Environment: in.Environment, LoginMethod: string(in.LoginMethod),
+	}
+}
+
+// plugin returns the plugin that the input gives with type Exec.
+func plugin(in *v1beta1.ExecCredentials) argocd.ExecProviderConfig {
+	return argocd.ExecProviderConfig{
+		Command: in.Command, Args: in.Args, Env: in.Env, APIVersion: in.GetAPIVersion(),
+		InstallHint: in.InstallHint, ProvideClusterInfo: in.ProvideClusterInfo,
+	}
 }
 
 // authenticate has Argo CD authenticate as the input says.
-func authenticate(cfg *argocd.ClusterConfig, in *v1beta1.Credentials, xr *composite, cred kubeconfig.Credential, gke bool) error {
-	switch in.GetType() {
+func (c *connector) authenticate(cfg *argocd.ClusterConfig, aws argocd.AWSIdentity, cred kubeconfig.Credential) error {
+	switch in := c.in.Credentials; in.GetType() {
 	case v1beta1.CredentialsAWS:
-		cluster, err := xr.text("an EKS cluster's name", in.AWS.ClusterNameValue(), argocd.CheckEKSClusterName)
-		if err != nil {
-			return err
-		}
-		role, err := xr.text("an IAM role", in.AWS.RoleARNValue(), argocd.CheckRoleARN)
-		if err != nil {
-			return err
-		}
-		cfg.UseAWS(argocd.AWSIdentity{ClusterName: cluster, RoleARN: role, Profile: in.AWS.Profile, Region: in.AWS.Region})
+		cfg.UseAWS(aws)
 	case v1beta1.CredentialsAzure:
-		az := in.Azure
-		if az == nil {
-			az = &v1beta1.AzureCredentials{}
-		}
-		cfg.UseAzure(argocd.AzureIdentity{
-			TenantID: az.TenantID, ClientID: az.ClientID, ServerID: az.ServerID,
-			Environment: az.Environment, LoginMethod: string(az.LoginMethod),
-		})
+		cfg.UseAzure(azure(in.Azure))
 	case v1beta1.CredentialsGCP:
 		cfg.UseGCP()
 	case v1beta1.CredentialsExec:
-		cfg.UseExec(argocd.ExecProviderConfig{
-			Command: in.Exec.Command, Args: in.Exec.Args, Env: in.Exec.Env, APIVersion: in.Exec.GetAPIVersion(),
-			InstallHint: in.Exec.InstallHint, ProvideClusterInfo: in.Exec.ProvideClusterInfo,
-		})
+		cfg.UseExec(plugin(in.Exec))
 	case v1beta1.CredentialsKubeconfig:
 		if !cfg.UseCredential(cred) {
-			return kubeconfig.Unsupported("the kubeconfig's user has no client certificate, token, or username and password, and credentials.type Kubeconfig takes nothing else")
+			return kubeconfig.Unsupported("the kubeconfig's user has no client certificate, token, or username and password, and credentials.type Kubeconfig accepts nothing else")
 		}
 	case v1beta1.CredentialsAuto:
 		switch {
 		case cfg.UseCredential(cred):
-		case cred.IsZero() && gke:
+		case cred.IsZero() && cloudOf(c.src.resource) == cloudGCP:
 			// GKE's provider gives no credentials, and means Google's.
 			cfg.UseGCP()
 		default:
@@ -104,4 +167,218 @@ func authenticate(cfg *argocd.ClusterConfig, in *v1beta1.Credentials, xr *compos
 		}
 	}
 	return nil
+}
+
+// vouch returns a problem if a config would have Argo CD send a token of its own cloud
+// identity to a server that nobody vouches for. Whoever receives such a token can use it
+// elsewhere, and whoever can edit a kubeconfig chooses who receives it.
+func (c *connector) vouch(cfg *argocd.ClusterConfig, server string, given text) error {
+	if c.in.Credentials.GetType() == v1beta1.CredentialsExec {
+		return nil
+	}
+	provider, aws, _, own := cfg.OwnIdentity()
+	if !own {
+		return nil
+	}
+	if cfg.TLSClientConfig.ServerName != c.in.Cluster.GetTLSServerName() {
+		return kubeconfig.Unsupported("the kubeconfig sets tls-server-name, with which Argo CD could send a token of its own " + provider + " identity to another server; set cluster.tlsServerName")
+	}
+	if cfg.ProxyURL != c.in.Cluster.GetProxyURL() {
+		return kubeconfig.Unsupported("the kubeconfig sets proxy-url, through which Argo CD would send a token of its own " + provider + " identity; set cluster.proxyURL")
+	}
+	if given.author && given.value == server {
+		return nil
+	}
+	names, fields := c.clouds.servers(c.src, provider, aws.ClusterName)
+	if slices.Contains(names, hostPort(server)) {
+		return nil
+	}
+	// The author chose the identity, and where the kubeconfig comes from. The XR's user may
+	// still not choose the server.
+	explicit := c.in.Credentials.GetType() != v1beta1.CredentialsAuto
+	if explicit && cloudOf(c.src.resource) == "" && given.value == "" {
+		return nil
+	}
+	const means = ", so Argo CD does not send it a token of its own "
+	set := " identity. Set cluster.server to the server's URL"
+	switch {
+	case fields == "":
+		if !explicit {
+			set += ", or set credentials.type to " + provider
+		}
+		return kubeconfig.Unsupported("nobody vouches for the server" + means + provider + set)
+	case len(names) == 0:
+		return kubeconfig.Unsupported(fields + " does not name the cluster's server" + means + provider + set)
+	}
+	return kubeconfig.Unsupported("the server is not one that " + fields + " names" + means + provider + set)
+}
+
+// kept returns the connection that a registration has, and why the input forbids it; empty
+// if it does not. What is kept is checked like what is new: whoever can edit the composed
+// resource could have written it.
+func (c *connector) kept(was *registration) (conn connection, forbidden string) {
+	for _, m := range was.manifests() {
+		got, why := c.keep(m)
+		if why == "" {
+			return got, ""
+		}
+		if conn.server == "" {
+			conn = got
+		}
+		forbidden = cmp.Or(forbidden, why)
+	}
+	if forbidden == "" {
+		forbidden = "the registration has lost its connection"
+	}
+	if conn.server == "" {
+		// A name that never resolves: without one, Argo CD could take the cluster for the
+		// one that it runs in.
+		conn.server = "https://" + argocd.ClusterLabel(was.cluster) + ".invalid"
+	}
+	cfg := &argocd.ClusterConfig{}
+	if old, err := argocd.ParseClusterConfig(conn.config); err == nil && old.Check() == nil {
+		cfg = old
+		cfg.DropCredentials()
+		if cfg.ProxyURL != c.in.Cluster.GetProxyURL() {
+			cfg.ProxyURL = ""
+		}
+	}
+	conn = connection{server: conn.server, credentials: cfg.CredentialType()}
+	conn.config, _ = json.Marshal(cfg) //nolint:errchkjson // It holds only strings, booleans and bytes.
+	return conn, forbidden
+}
+
+// keep returns the connection in a Secret, and why it may not be kept; empty if it may.
+func (c *connector) keep(secret *structpb.Struct) (conn connection, forbidden string) {
+	conn = connection{config: []byte(decode(secret, "config"))}
+	server, err := kubeconfig.Server(decode(secret, "server"))
+	if err != nil {
+		return conn, "the registration's server is not valid"
+	}
+	conn.server = server
+	cfg, err := argocd.ParseClusterConfig(conn.config)
+	if err != nil || cfg.Check() != nil {
+		return conn, "the registration's config is not one that this function writes"
+	}
+	conn.credentials, conn.notAfter = cfg.CredentialType(), cfg.NotAfter()
+	if cfg.TLSClientConfig.Insecure && !c.in.Credentials.GetAllowInsecure() {
+		return conn, "the registration does not verify the server, and credentials.allowInsecure is not set"
+	}
+	return conn, c.forbids(cfg, server)
+}
+
+// forbids returns why the input forbids a registration's credentials; empty if it does not.
+func (c *connector) forbids(cfg *argocd.ClusterConfig, server string) string {
+	in := c.in.Credentials
+	provider, aws, az, own := cfg.OwnIdentity()
+	if in.GetType() == v1beta1.CredentialsExec {
+		if !isSame(cfg.ExecProviderConfig, plugin(in.Exec)) {
+			return "the registration's credentials are not those of credentials.exec"
+		}
+		return ""
+	}
+	kind := cfg.CredentialType()
+	switch {
+	case kind == "None":
+		return "Argo CD has no credentials that the Composition allows"
+	case !own && (cfg.ExecProviderConfig != nil || cfg.AWSAuthConfig != nil):
+		return "the registration runs a plugin that this function did not configure"
+	}
+	allowed := false
+	switch in.GetType() {
+	case v1beta1.CredentialsAuto:
+		allowed = !own || aws.RoleARN == "" && aws.Profile == "" && az.ClientID == "" && az.LoginMethod == "" && argocd.IsAKSServerID(az.ServerID)
+	case v1beta1.CredentialsKubeconfig:
+		allowed = !own
+	case v1beta1.CredentialsAWS:
+		want, err := c.aws()
+		// A name that is missing now may be the one that is there.
+		if want.ClusterName == "" && err != nil {
+			want.ClusterName = aws.ClusterName
+		}
+		if want.RoleARN == "" && err != nil {
+			want.RoleARN = aws.RoleARN
+		}
+		allowed = own && provider == "AWS" && aws == want
+	case v1beta1.CredentialsAzure:
+		allowed = own && provider == "Azure" && az == azure(in.Azure)
+	case v1beta1.CredentialsGCP:
+		allowed = own && provider == "GCP"
+	case v1beta1.CredentialsExec:
+	}
+	if !allowed {
+		return "the registration's credentials (" + kind + ") are not those that credentials.type " + string(in.GetType()) + " allows"
+	}
+	if own {
+		return c.disowned(cfg, server, provider, aws.ClusterName)
+	}
+	return ""
+}
+
+// isSame reports whether a plugin is configured as the input says. Empty and missing fields
+// are the same.
+func isSame(got *argocd.ExecProviderConfig, want argocd.ExecProviderConfig) bool {
+	if got == nil {
+		return false
+	}
+	g, errGot := json.Marshal(got)
+	w, errWant := json.Marshal(want)
+	return errGot == nil && errWant == nil && bytes.Equal(g, w)
+}
+
+// disowned returns why Argo CD must no longer send a token of its own to a registration's
+// server; empty if it may. That who vouched for the server is gone is no reason.
+func (c *connector) disowned(cfg *argocd.ClusterConfig, server, provider, eks string) string {
+	if cfg.ProxyURL != c.in.Cluster.GetProxyURL() || cfg.TLSClientConfig.ServerName != c.in.Cluster.GetTLSServerName() {
+		return "the registration uses a proxy or a TLS server name that cluster.proxyURL and cluster.tlsServerName do not give, with Argo CD's own " + provider + " identity"
+	}
+	given, err := c.server()
+	switch {
+	case err == nil && given.author && given.value == server:
+		return ""
+	case err != nil && c.isAuthorsServer():
+		// It may be the server that is missing now.
+		return ""
+	}
+	const sends = ", and the registration has Argo CD send a token of its own "
+	names, fields := c.clouds.servers(c.src, provider, eks)
+	if cloudOf(c.src.resource) != provider {
+		names, fields = c.clouds.all(provider, eks), "the status of the composed clusters"
+	}
+	switch {
+	case slices.Contains(names, hostPort(server)):
+		return ""
+	case len(names) > 0:
+		return fields + " names other servers" + sends + provider + " identity to its server"
+	case err == nil && given.author && given.value != "":
+		return "cluster.server is another server" + sends + provider + " identity to its server"
+	case cloudOf(c.src.resource) == provider, c.src.resource == nil && c.in.KubeconfigFrom.GetType() == v1beta1.KubeconfigSourceComposedResource:
+		return ""
+	case c.in.Credentials.GetType() != v1beta1.CredentialsAuto && cloudOf(c.src.resource) == "" && given.value == "" && err == nil:
+		return ""
+	}
+	return "nobody vouches for its server any more" + sends + provider + " identity there"
+}
+
+// isAuthorsServer reports whether the input takes the server from where only the
+// Composition's author writes.
+func (c *connector) isAuthorsServer() bool {
+	if c.in.Cluster == nil {
+		return false
+	}
+	v := c.in.Cluster.ServerValue()
+	return v.EnvironmentFieldPath != nil || v.FieldPath != nil && strings.HasPrefix(*v.FieldPath, "status")
+}
+
+// isExpired reports whether a connection's credentials have expired.
+func (c connection) isExpired(now time.Time) bool {
+	return !c.notAfter.IsZero() && now.After(c.notAfter)
+}
+
+// what names a connection's credentials in a message about when they expire.
+func (c connection) what() string {
+	if strings.Contains(c.credentials, "Token") {
+		return "token"
+	}
+	return "client certificate"
 }

@@ -1,11 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"strings"
 	"time"
 
-	"google.golang.org/protobuf/types/known/durationpb"
 	"sigs.k8s.io/json"
 
 	"github.com/crossplane/function-sdk-go/errors"
@@ -22,17 +21,17 @@ type Function struct {
 
 	log logging.Logger
 
-	// now is the time that client certificates are checked against.
+	// now is the time that certificates and tokens are checked against.
 	now func() time.Time
 }
 
-// For how long a response holds. Crossplane runs the pipeline again when it ends.
+// How long a response holds. Crossplane runs the pipeline again when it ends.
 const (
 	// ttl is for what nothing wakes Crossplane for.
 	ttl = response.DefaultTTL
 
-	// ttlWatched is for a registered cluster whose kubeconfig Crossplane watches.
-	// Running a fleet's pipelines each minute would be for nothing.
+	// ttlWatched is for a registered cluster whose Secrets Crossplane watches. Running a
+	// fleet's pipelines each minute would be for nothing.
 	ttlWatched = 10 * time.Minute
 )
 
@@ -42,6 +41,8 @@ func (f *Function) RunFunction(_ context.Context, req *fnv1.RunFunctionRequest) 
 	rsp := response.To(req, ttl)
 	xr := newComposite(req)
 	if err := f.register(req, rsp, xr); err != nil {
+		// A key in the input may hold a line break.
+		err = errors.New(strings.ReplaceAll(err.Error(), "\n", " "))
 		f.log.Info("Cannot run with this Composition", "tag", req.GetMeta().GetTag(), "xr", xr.identity(), "error", err.Error())
 		response.Fatal(rsp, err)
 		return rsp, nil
@@ -50,70 +51,37 @@ func (f *Function) RunFunction(_ context.Context, req *fnv1.RunFunctionRequest) 
 	return rsp, nil
 }
 
-// register adds the registration to the desired state. Its errors are those that
-// only a change of the Composition mends: they stop the whole pipeline, which anything
-// that may still come about must not.
+// register adds the registration to the desired state. It returns an error only for what a
+// change to the Composition must fix: an error stops the pipeline.
 func (f *Function) register(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionResponse, xr *composite) error {
 	in, err := input(req, xr)
 	if err != nil {
 		return err
 	}
-	name := in.Output.GetResourceName()
-	if _, taken := req.GetDesired().GetResources()[name]; taken {
-		return errors.Errorf("output.resourceName: another step of the pipeline composes %q; name the registration otherwise", name)
+	if n := in.Output.GetResourceName(); req.GetDesired().GetResources()[n] != nil {
+		return errors.Errorf("output.resourceName: another pipeline step already composes a resource named %q; choose another output.resourceName, or put a step that is new after it", n)
 	}
-	observed, err := observedRegistration(name, req.GetObserved().GetResources()[name])
-	if err != nil {
+	p := &pass{
+		in: in, xr: xr, rsp: rsp,
+		secrets:  newReader(req, rsp, in.Output.GetArgoCD() == v1beta1.ArgoCDRemote),
+		reporter: &reporter{rsp: rsp, xr: xr, conditionType: in.GetConditionType()},
+		desired:  req.GetDesired().GetResources(),
+		now:      f.now(),
+	}
+	if err := p.identify(req); err != nil {
 		return err
 	}
-
-	src, sourceErr := findSource(req, in, xr)
-	require(rsp, requirementKubeconfig, src.secret)
-
-	d := &describer{xr: xr, observed: observed}
-	cluster, err := d.describe(in.Cluster)
-	var id identity
-	if err == nil {
-		id = wantedIdentity(in.Output, xr, cluster.Name)
-		if observed == nil {
-			err = checkSecretFree(req, rsp, id, xr)
+	p.describe()
+	p.connect(req)
+	if p.was == nil {
+		// The first time, everything must be known.
+		if all := p.unknown(); len(all) > 0 {
+			return p.reporter.problem(all)
 		}
 	}
-
-	// Without a kubeconfig, nothing else is of interest yet.
-	var conn connection
-	if err = cmp.Or(sourceErr, err); err == nil {
-		conn, err = connect(in, xr, src, cluster.Server, f.now())
-	}
-	if err != nil && observed == nil {
-		return reportProblem(rsp, xr, err)
-	}
-	if err != nil {
-		// Whatever is wrong, the registration stays: without it, Argo CD deletes the
-		// cluster's Applications.
-		d.kept = append(d.kept, err)
-		conn = observed.connection()
-	}
-	cluster.Server, cluster.Config = conn.server, conn.config
-
-	var unchanged []string
-	ready := false
-	if observed != nil {
-		unchanged = id.unchanged(in.Output, observed.identity)
-		id, ready = observed.identity, observed.ready
-	}
-	reg, err := newRegistration(id, cluster, ready)
-	if err != nil {
-		return err
-	}
-	report(rsp, xr, registeredOutcome(reg, conn.credentials, d.kept, unchanged, expiry(conn.notAfter, f.now())))
-	if reg.ready && src.secret != nil {
-		rsp.Meta.Ttl = durationpb.New(ttlWatched)
-	}
-	if err := reg.reportStatus(rsp, in.StatusFieldPath, conn.credentials); err != nil {
-		return err
-	}
-	return reg.desire(rsp, name, in.Output.GetObject())
+	// From then on the registration stays, whatever is wrong: without it, Argo CD deletes
+	// the cluster's Applications.
+	return p.compose()
 }
 
 // input returns the function's input if there is nothing wrong with it. It is decoded here
@@ -129,10 +97,10 @@ func input(req *fnv1.RunFunctionRequest, xr *composite) (*v1beta1.ClusterRegistr
 	}
 	unknown, err := json.UnmarshalStrict(raw, in)
 	if err != nil {
-		return nil, errors.Wrap(err, "the step's input is no ClusterRegistration")
+		return nil, errors.Wrap(err, "cannot parse the step's input as a ClusterRegistration")
 	}
 	if len(unknown) > 0 {
-		return nil, errors.Wrap(errors.Join(unknown...), "the step's input has fields that this version does not know")
+		return nil, errors.Wrap(errors.Join(unknown...), "unknown fields in the step's input")
 	}
 	return in, append(in.Validate(), in.ValidateFor(xr.namespace)...).ToAggregate()
 }

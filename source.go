@@ -9,7 +9,6 @@ import (
 
 	"google.golang.org/protobuf/types/known/structpb"
 
-	"github.com/crossplane/function-sdk-go/errors"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 	"github.com/crossplane/function-sdk-go/request"
 
@@ -21,23 +20,17 @@ import (
 type source struct {
 	kubeconfig []byte
 
-	// gke says that the kubeconfig is a connection detail of a resource of GKE's
-	// provider, and so written by nobody else.
-	gke bool
+	// resourceName and resource are the composed resource that publishes the kubeconfig;
+	// empty if something else does.
+	resourceName string
+	resource     *structpb.Struct
 
-	// secret that holds the kubeconfig, where Crossplane is to read or watch it.
+	// secret that holds the kubeconfig, if Crossplane is to read or watch it.
 	secret *fnv1.ResourceSelector
 }
 
-// The Secrets that the function requires: the one that holds the kubeconfig, and the one
-// that it is going to make.
-const (
-	requirementKubeconfig = "kubeconfig"
-	requirementSecret     = "cluster-secret"
-)
-
-// kubeconfigKeys are the keys under which providers publish a kubeconfig, first things
-// first. genericKeys are in use for other things too.
+// kubeconfigKeys are the keys under which providers publish a kubeconfig, in order of
+// preference.
 func kubeconfigKeys() []string {
 	return []string{
 		"kubeconfig",
@@ -46,14 +39,20 @@ func kubeconfigKeys() []string {
 		"attribute.kubeconfig.0.config_file",
 		"attribute.kubeconfig",
 		"attribute.kube_config",
+		"attribute.kubeconfig.raw_config",
 	}
 }
 
-func genericKeys() []string { return []string{"value", "value.yaml", "config"} }
+// genericKeys may also hold other things, so their values are checked.
+func genericKeys() []string {
+	return []string{"value", "value.yaml", "config", "kubeconfig.yaml", "kubeconfig.json", "kube_config_raw", "kube_config", "admin.conf", "admin.svc"}
+}
 
-// findSource returns the source that the input names. The error is a *problem where
-// there may be a kubeconfig later, and about the input otherwise.
-func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, xr *composite) (source, error) {
+// findSource returns the source that the input names. If it names no composed resource, it
+// is the one that the cluster was registered from, so that no other cluster ever takes its
+// place; else the only one that has a kubeconfig. The error is a *problem if there may be
+// a kubeconfig later.
+func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, xr *composite, was *registration) (source, error) {
 	from := in.KubeconfigFrom
 	switch from.GetType() {
 	case v1beta1.KubeconfigSourceSecret:
@@ -61,50 +60,65 @@ func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, x
 	case v1beta1.KubeconfigSourceCompositeResource:
 		kc := find(xr.connectionDetails, from.GetKey())
 		if kc == nil {
-			return source{}, noKubeconfig("the XR", len(xr.connectionDetails), from.GetKey(), "has no connection details yet; only legacy XRs have their own")
+			return source{}, noKubeconfig("the XR", len(xr.connectionDetails), from.GetKey(), "has no connection details; only legacy (v1-style) XRs have them. Set kubeconfigFrom.type to ComposedResource or Secret")
 		}
 		return source{kubeconfig: kc}, nil
 	case v1beta1.KubeconfigSourceComposedResource:
 	}
 
 	observed := req.GetObserved().GetResources()
-	name := from.GetResourceName()
+	name, remembered := from.GetResourceName(), ""
 	var kc []byte
 	if name == "" {
+		name = was.source()
+		remembered = ". The cluster was registered from it; to register it from another one, set kubeconfigFrom.resourceName"
+	}
+	if name == "" {
 		var err error
-		if name, kc, err = onlyKubeconfig(observed, in.Output.GetResourceName(), from.GetKey()); err != nil {
+		if name, kc, err = onlyKubeconfig(observed, was, in.Output.GetResourceName(), from.GetKey()); err != nil {
 			return source{}, err
 		}
 	} else {
 		if _, ok := observed[name]; !ok {
-			return source{}, waitingForKubeconfig(fmt.Sprintf("the composed resource %q does not exist yet", name))
+			return source{resourceName: name}, waitingForKubeconfig(fmt.Sprintf("waiting for composed resource %q, which does not exist", name) + suffix(from, remembered))
 		}
 		kc = find(observed[name].GetConnectionDetails(), from.GetKey())
 	}
 	r := observed[name]
-	src := source{
-		kubeconfig: kc,
-		gke:        strings.HasPrefix(group(stringAt(r.GetResource(), "apiVersion")), "container.gcp."),
-	}
-	// Crossplane watches what a function requires, but not connection Secrets: without
-	// this, a new kubeconfig waits for the response's time to live to end. It is what
-	// the connection details already hold, so the function is told nothing more.
+	src := source{kubeconfig: kc, resourceName: name, resource: r.GetResource()}
+	// Crossplane watches required resources, but not connection Secrets. Requiring the
+	// connection Secret makes a rotation trigger a reconcile; the function already has its
+	// data.
 	if request.HasCapability(req, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES) {
 		src.secret = connectionSecret(r.GetResource())
 	}
 	if src.kubeconfig == nil {
-		return src, noKubeconfig(fmt.Sprintf("the composed resource %q", name), len(r.GetConnectionDetails()), from.GetKey(), "has no connection details yet; "+connectionSecretHint(r.GetResource()))
+		err := noKubeconfig(fmt.Sprintf("composed resource %q", name), len(r.GetConnectionDetails()), from.GetKey(), "has no connection details; "+connectionSecretHint(r.GetResource()))
+		message := err.Error()
+		if len(r.GetConnectionDetails()) > 0 && from.GetKey() == "" {
+			message += ". For a Secret that is not composed set kubeconfigFrom.type: Secret"
+		}
+		return src, waitingForKubeconfig(message + suffix(from, remembered))
 	}
 	return src, nil
 }
 
+// suffix returns what is added to a message about a composed resource that the input does
+// not name.
+func suffix(from *v1beta1.KubeconfigSource, remembered string) string {
+	if from.GetResourceName() != "" {
+		return ""
+	}
+	return remembered
+}
+
 // onlyKubeconfig returns the name of the only composed resource that has a kubeconfig,
-// but for our own, and that kubeconfig.
-func onlyKubeconfig(observed map[string]*fnv1.Resource, own, key string) (resourceName string, kc []byte, err error) {
+// except for the registration itself, and that kubeconfig.
+func onlyKubeconfig(observed map[string]*fnv1.Resource, was *registration, own, key string) (resourceName string, kc []byte, err error) {
 	var names []string
 	var found []byte
 	for name, r := range observed {
-		if name == own {
+		if name == own || was != nil && name == was.resourceName {
 			continue
 		}
 		if kc := find(r.GetConnectionDetails(), key); kc != nil {
@@ -115,43 +129,48 @@ func onlyKubeconfig(observed map[string]*fnv1.Resource, own, key string) (resour
 	case 1:
 		return names[0], found, nil
 	case 0:
-		return "", nil, waitingForKubeconfig("no composed resource has a kubeconfig in its connection details yet; it is published by one with spec.writeConnectionSecretToRef")
+		if key != "" {
+			return "", nil, waitingForKubeconfig(fmt.Sprintf("no composed resource has published a kubeconfig under the key %q; check kubeconfigFrom.key, and that the cluster sets spec.writeConnectionSecretToRef", key))
+		}
+		return "", nil, waitingForKubeconfig("no composed resource has published a kubeconfig under a well-known key; check that the cluster sets spec.writeConnectionSecretToRef. For another key set kubeconfigFrom.key, and for a Secret that is not composed set kubeconfigFrom.type: Secret")
 	}
 	slices.Sort(names)
-	return "", nil, errors.Errorf("kubeconfigFrom.resourceName: more than one composed resource has a kubeconfig, name one of %s", strings.Join(names, ", "))
+	return "", nil, &problem{reason: reasonAmbiguousKubeconfig, message: "several composed resources have published a kubeconfig; set kubeconfigFrom.resourceName to one of " + strings.Join(names, ", ")}
 }
 
 // requiredSecret returns the Secret that the input names as a source.
 func requiredSecret(req *fnv1.RunFunctionRequest, from *v1beta1.KubeconfigSource, xr *composite) (source, error) {
 	ref := from.GetSecretRef()
+	var missing problems
 	name, err := xr.text("a Secret's name", ref.NameValue(), v1beta1.CheckSecretName)
-	if err != nil {
-		return source{}, err
-	}
+	missing.add(err)
 	namespace, err := xr.text("a namespace", ref.NamespaceValue(), v1beta1.CheckNamespace)
-	if err != nil {
-		return source{}, err
+	missing.add(err)
+	if len(missing) > 0 {
+		return source{}, &problem{reason: problemOf(missing[0]).reason, message: missing.Error()}
 	}
-	if namespace == "" {
-		namespace = xr.namespace
+	if namespace.value == "" {
+		namespace.value = xr.namespace
 	}
-	src := source{secret: secretSelector(namespace, name)}
+	src := source{secret: secretSelector(namespace.value, name.value)}
 
-	what := fmt.Sprintf("the Secret %s/%s", namespace, name)
+	what := fmt.Sprintf("Secret %s/%s", namespace.value, name.value)
 	found, ok := req.GetRequiredResources()[requirementKubeconfig]
 	switch {
 	case !ok && !request.AdvertisesCapabilities(req):
 		// Crossplane v1 has only extra resources, which have no namespace, and so
 		// cannot be Secrets.
-		return src, waitingForKubeconfig(what + " was not read; Crossplane reads Secrets for functions from v2.0 on")
+		return src, waitingForKubeconfig(what + " cannot be read: this Crossplane does not support it. Upgrade to v2.0 or later")
 	case !ok:
-		return src, waitingForKubeconfig(what + " was not read yet")
+		return src, waitingForKubeconfig(what + " has been requested from Crossplane")
 	case len(found.GetItems()) == 0:
-		return src, waitingForKubeconfig(what + " does not exist yet")
+		return src, waitingForKubeconfig(what + " does not exist; check kubeconfigFrom.secretRef")
+	case !isNamed(found.GetItems()[0].GetResource(), namespace.value, name.value):
+		return src, waitingForKubeconfig(what + " has been requested from Crossplane")
 	}
 	data := structAt(found.GetItems()[0].GetResource(), "data")
 	if src.kubeconfig = find(decoded(data, from.GetKey()), from.GetKey()); src.kubeconfig == nil {
-		return src, noKubeconfig(what, len(data.GetFields()), from.GetKey(), "has no data yet")
+		return src, noKubeconfig(what, len(data.GetFields()), from.GetKey(), "has no data")
 	}
 	return src, nil
 }
@@ -164,21 +183,12 @@ func decoded(data *structpb.Struct, key string) map[string][]byte {
 	}
 	out := make(map[string][]byte, 1)
 	for _, k := range keys {
-		// Whatever is no base64 was not written by an API server.
+		// An API server writes only base64.
 		if b, err := base64.StdEncoding.DecodeString(stringAt(data, k)); err == nil && len(b) > 0 {
 			out[k] = b
 		}
 	}
 	return out
-}
-
-func secretSelector(namespace, name string) *fnv1.ResourceSelector {
-	return &fnv1.ResourceSelector{
-		ApiVersion: "v1",
-		Kind:       kindSecret,
-		Match:      &fnv1.ResourceSelector_MatchName{MatchName: name},
-		Namespace:  &namespace,
-	}
 }
 
 // connectionSecret returns the Secret to which a composed resource publishes its
@@ -195,11 +205,10 @@ func connectionSecret(res *structpb.Struct) *fnv1.ResourceSelector {
 	return secretSelector(namespace, name)
 }
 
-// connectionSecretHint says what a composed resource without connection details waits
-// for.
+// connectionSecretHint explains why a composed resource has no connection details.
 func connectionSecretHint(res *structpb.Struct) string {
 	if structAt(res, "spec", "writeConnectionSecretToRef") == nil {
-		return "it must have spec.writeConnectionSecretToRef to publish them"
+		return "set spec.writeConnectionSecretToRef on it"
 	}
 	return "its provider has not published them"
 }
@@ -233,25 +242,14 @@ func nonEmpty(b []byte) []byte {
 	return b
 }
 
-// noKubeconfig says why there is no kubeconfig among the details, and what may help: what
-// holds of their owner where there are none at all.
+// noKubeconfig explains why owner has no kubeconfig. none is the explanation if it has no
+// connection details at all.
 func noKubeconfig(owner string, details int, key, none string) error {
 	switch {
 	case details == 0:
 		return waitingForKubeconfig(owner + " " + none)
 	case key != "":
-		return waitingForKubeconfig(fmt.Sprintf("%s has no kubeconfig yet under the key %q", owner, key))
+		return waitingForKubeconfig(fmt.Sprintf("%s has no kubeconfig under the key %q; check kubeconfigFrom.key", owner, key))
 	}
-	return waitingForKubeconfig(owner + " has no kubeconfig yet under a known key; name another in kubeconfigFrom.key")
-}
-
-// require has Crossplane read a Secret, on every call alike.
-func require(rsp *fnv1.RunFunctionResponse, name string, secret *fnv1.ResourceSelector) {
-	if secret == nil {
-		return
-	}
-	if rsp.GetRequirements() == nil {
-		rsp.Requirements = &fnv1.Requirements{Resources: map[string]*fnv1.ResourceSelector{}}
-	}
-	rsp.Requirements.Resources[name] = secret
+	return waitingForKubeconfig(owner + " has no kubeconfig under any well-known key; set kubeconfigFrom.key")
 }

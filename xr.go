@@ -6,39 +6,42 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/types/known/structpb"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/crossplane/crossplane-runtime/v2/pkg/fieldpath"
+	fncontext "github.com/crossplane/function-sdk-go/context"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 
 	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
 )
 
-// environmentKey is the key of the pipeline's context under which steps like
-// function-environment-configs put the environment.
-const environmentKey = "apiextensions.crossplane.io/environment"
-
-// A composite is what the function reads of the observed XR, and of the environment of
-// its pipeline. Either is converted only if a field path asks for one of its fields.
+// A composite is what the function reads of the XR, and of the environment of its
+// pipeline. Each is converted only if a field path asks for one of its fields.
 type composite struct {
 	apiVersion, kind, namespace, name string
 
-	resource          *structpb.Struct
+	observed          *structpb.Struct
 	connectionDetails map[string][]byte
-	environment       *structpb.Struct
 
-	fields, environmentFields *fieldpath.Paved
+	// desired is what earlier steps of the pipeline desire of the XR. Its status is the
+	// Composition's word; that of the observed XR is its user's.
+	desired     *structpb.Struct
+	environment *structpb.Struct
+
+	observedFields, desiredFields, environmentFields *fieldpath.Paved
 }
 
 func newComposite(req *fnv1.RunFunctionRequest) *composite {
 	xr := req.GetObserved().GetComposite()
 	return &composite{
-		environment:       structAt(req.GetContext(), environmentKey),
 		apiVersion:        stringAt(xr.GetResource(), "apiVersion"),
 		kind:              stringAt(xr.GetResource(), "kind"),
 		namespace:         stringAt(xr.GetResource(), "metadata", "namespace"),
 		name:              stringAt(xr.GetResource(), "metadata", "name"),
-		resource:          xr.GetResource(),
+		observed:          xr.GetResource(),
 		connectionDetails: xr.GetConnectionDetails(),
+		desired:           req.GetDesired().GetComposite().GetResource(),
+		environment:       structAt(req.GetContext(), fncontext.KeyEnvironment),
 	}
 }
 
@@ -51,11 +54,16 @@ func (xr *composite) identity() string {
 	return id + xr.name
 }
 
+// isKnown reports whether the request says which XR it is about.
+func (xr *composite) isKnown() bool {
+	return group(xr.apiVersion) != "" && xr.kind != "" && xr.name != ""
+}
+
 // A field is a field of the XR or of the environment.
 type field struct {
 	path string
 
-	// environment has it be the environment's, and not the XR's.
+	// environment is true for a field of the environment.
 	environment bool
 }
 
@@ -66,47 +74,69 @@ func (f field) String() string {
 	return "the XR's field " + f.path
 }
 
-// value returns a field's value, and whether there is one.
-func (xr *composite) value(f field) (any, bool) {
-	fields, resource := &xr.fields, xr.resource
+// value returns a field's value, and whether there is one. author says that the value
+// comes from the Composition, and not from the XR's user: it is the environment's, or a
+// status field that an earlier step desires.
+func (xr *composite) value(f field) (v any, author, ok bool) {
 	if f.environment {
-		fields, resource = &xr.environmentFields, xr.environment
+		v, ok = get(&xr.environmentFields, xr.environment, f.path)
+		return v, true, ok
 	}
+	if segments, err := fieldpath.Parse(f.path); err == nil && len(segments) > 0 && segments[0].Field == "status" {
+		if v, ok := get(&xr.desiredFields, xr.desired, f.path); ok {
+			return v, true, true
+		}
+	}
+	v, ok = get(&xr.observedFields, xr.observed, f.path)
+	return v, false, ok
+}
+
+// get returns the value at a path of a resource, which it converts once. The path parses,
+// so any error means that there is no value.
+func get(fields **fieldpath.Paved, resource *structpb.Struct, path string) (any, bool) {
 	if *fields == nil {
 		*fields = fieldpath.Pave(resource.AsMap())
 	}
-	// The path parses, and so any error means that the value is not there.
-	v, err := (*fields).GetValue(f.path)
+	v, err := (*fields).GetValue(path)
 	return v, err == nil && v != nil
 }
 
-// text returns a value of the input that is given or taken from a field, and empty where
-// it is neither. What a field holds is checked here; what the input holds was checked with
-// the rest of it.
-func (xr *composite) text(name string, v v1beta1.Value, check func(string) []string) (string, error) {
+// A text is a value of the input, or of a field that the input names.
+type text struct {
+	value string
+
+	// author says that the Composition's author gave the value, and not the XR's user.
+	author bool
+}
+
+// text returns a value that the input gives, or that a field has which the input names;
+// empty if it does neither. A field's value is checked here. What the input holds was
+// checked with the rest of it.
+func (xr *composite) text(name string, v v1beta1.Value, check func(string) []string) (text, error) {
 	var f field
 	switch {
 	case v.Literal != nil:
-		return *v.Literal, nil
+		return text{value: *v.Literal, author: true}, nil
 	case v.FieldPath != nil:
 		f = field{path: *v.FieldPath}
 	case v.EnvironmentFieldPath != nil:
 		f = field{path: *v.EnvironmentFieldPath, environment: true}
 	default:
-		return "", nil
+		return text{}, nil
 	}
-	value, ok := xr.value(f)
-	if !ok {
-		return "", waitingForField(f)
+	value, author, ok := xr.value(f)
+	// A provider may write a field before it knows its value.
+	if !ok || value == "" {
+		return text{}, waitingForField(f)
 	}
 	s, ok := value.(string)
 	if !ok {
-		return "", invalidField(f, "must be a string to be "+name)
+		return text{}, invalidField(f, "must be a string (used as "+name+")")
 	}
 	if problems := check(s); len(problems) > 0 {
-		return "", invalidField(f, fmt.Sprintf("cannot be %s: %s", name, strings.Join(problems, "; ")))
+		return text{}, invalidField(f, fmt.Sprintf("cannot be used as %s: it %s", name, strings.Join(problems, "; ")))
 	}
-	return s, nil
+	return text{value: s, author: author}, nil
 }
 
 // scalar returns a string, number or boolean as a string.
@@ -146,11 +176,18 @@ func conditionAt(res *structpb.Struct, conditionType string) *structpb.Struct {
 	return nil
 }
 
-// group returns the group of an API version.
-func group(apiVersion string) string {
-	g, _, ok := strings.Cut(apiVersion, "/")
-	if !ok {
-		return ""
-	}
-	return g
+// isTrue reports whether a resource's condition of a type is true.
+func isTrue(res *structpb.Struct, conditionType string) bool {
+	return stringAt(conditionAt(res, conditionType), "status") == "True"
 }
+
+// conditionFalse is the status of a condition that is false.
+const conditionFalse = "False"
+
+// isFalse reports whether a resource's condition of a type is false, and not only unknown.
+func isFalse(res *structpb.Struct, conditionType string) bool {
+	return stringAt(conditionAt(res, conditionType), "status") == conditionFalse
+}
+
+// group returns the group of an API version.
+func group(apiVersion string) string { return schema.FromAPIVersionAndKind(apiVersion, "").Group }

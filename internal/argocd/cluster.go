@@ -159,3 +159,8 @@ func CheckName(name string) []string {
 // CheckProject says what is wrong with the name of an AppProject; nothing if it is
 // fine.
 func CheckProject(name string) []string { return validation.IsDNS1123Subdomain(name) }
+
+// DataKeys returns the keys of a cluster Secret that Argo CD reads.
+func DataKeys() []string {
+	return []string{"name", "server", "config", "project", "namespaces", "clusterResources", "shard"}
+}

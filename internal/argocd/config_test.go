@@ -129,7 +129,7 @@ func TestUsePluginRefused(t *testing.T) {
 	cases := map[string]test{
 		"None":             {"We should say how to do without credentials.", kubeconfig.Credential{}, "the kubeconfig's user has no credentials; set credentials.type to AWS, Azure, GCP or Exec"},
 		"Unknown":          {"We should name a plugin that we do not know.", exec("my-plugin", "canary"), "the kubeconfig's user runs the plugin my-plugin, for which Argo CD has no equivalent; set credentials.type to AWS, Azure, GCP or Exec"},
-		"UnknownUnnamed":   {"We should not repeat what does not look like a name.", exec("canary\ncanary"), "the kubeconfig's user runs the plugin (name withheld), for which Argo CD has no equivalent; set credentials.type to AWS, Azure, GCP or Exec"},
+		"UnknownUnnamed":   {"We should not repeat what does not look like a name.", exec("canary\nplugin"), "the kubeconfig's user runs the plugin (name withheld), for which Argo CD has no equivalent; set credentials.type to AWS, Azure, GCP or Exec"},
 		"UnknownNewline":   {"We should not repeat a line break at the end of a name.", exec("canary\n"), "the kubeconfig's user runs the plugin (name withheld), for which Argo CD has no equivalent; set credentials.type to AWS, Azure, GCP or Exec"},
 		"AuthProvider":     {"We should name an auth-provider that we do not know.", authProvider("oidc", nil), "the kubeconfig's user has the auth-provider oidc, for which Argo CD has no equivalent; set credentials.type to AWS, Azure, GCP or Exec"},
 		"AuthProviderName": {"We should not repeat what does not look like a name.", authProvider("a b", nil), "the kubeconfig's user has the auth-provider (name withheld), for which Argo CD has no equivalent; set credentials.type to AWS, Azure, GCP or Exec"},

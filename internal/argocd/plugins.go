@@ -216,7 +216,7 @@ func (cfg *ClusterConfig) useAzureTarget(i AzureIdentity) error {
 	switch {
 	case len(CheckAzureEnvironment(i.Environment)) > 0:
 		return kubeconfig.Unsupported("the kubeconfig's user names an unknown Azure environment; set credentials.type Azure and credentials.azure.environment")
-	case i.ServerID != "" && !strings.EqualFold(i.ServerID, aksServerID):
+	case !IsAKSServerID(i.ServerID):
 		return kubeconfig.Unsupported("the kubeconfig's user names an Azure server application other than AKS's own, so it would choose what Argo CD's token is for; set credentials.type Azure and credentials.azure.serverID")
 	case len(CheckAzureTenant(i.TenantID)) > 0:
 		return kubeconfig.Unsupported("the kubeconfig's user names an Azure tenant that is neither a UUID nor a domain; set credentials.type Azure and credentials.azure.tenantID")
@@ -280,3 +280,7 @@ func (cfg *ClusterConfig) useEKSTarget(e *kubeconfig.Exec, cluster, region strin
 	cfg.UseAWS(AWSIdentity{ClusterName: cluster, Region: region})
 	return nil
 }
+
+// IsAKSServerID reports whether a server application is the one of all AKS clusters. Empty
+// stands for it.
+func IsAKSServerID(id string) bool { return id == "" || strings.EqualFold(id, aksServerID) }

@@ -20,7 +20,7 @@ var (
 	dnsName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$`)
 
 	// What the last label of an IPv4 address looks like. No top-level domain does.
-	number = regexp.MustCompile(`^([0-9]+|0x[0-9a-f]*)$`)
+	number = regexp.MustCompile(`^(\d+|0x[0-9a-f]*)$`)
 )
 
 // maxHostname is the length of the longest DNS name.

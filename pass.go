@@ -1,0 +1,438 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/crossplane/function-sdk-go/errors"
+	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
+
+	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
+	"github.com/crossplane-contrib/function-argocd-cluster/internal/argocd"
+)
+
+// A pass is one call of the function. Its steps are in the order of its fields.
+type pass struct {
+	in       *v1beta1.ClusterRegistration
+	xr       *composite
+	rsp      *fnv1.RunFunctionResponse
+	secrets  *reader
+	reporter *reporter
+	desired  map[string]*fnv1.Resource
+	now      time.Time
+
+	// was is the registration that exists; nil if there is none. secret is its cluster
+	// Secret, or the one that the first registration is going to make.
+	was    *registration
+	secret reading
+
+	// want is the identity that the input asks for, and id the one that is composed. The
+	// cluster's name is not known if there is a nameErr.
+	want, id identity
+	nameErr  error
+
+	// taken says that an earlier step of the pipeline has the Secret; nil if none has.
+	taken *problem
+
+	// cluster is what Argo CD is to know of the cluster.
+	cluster *argocd.Cluster
+	about   *describer
+
+	// conn is how Argo CD connects to it; a new connection, or after a connErr the one that
+	// is kept, if the input does not forbid it.
+	connector *connector
+	src       source
+	conn      connection
+	connErr   error
+	forbidden string
+}
+
+// identify finds the registration that exists, and decides which identity is composed.
+func (p *pass) identify(req *fnv1.RunFunctionRequest) error {
+	var name string
+	name, p.nameErr = nameOf(p.in.Cluster, p.xr)
+	p.want = wantedIdentity(p.in.Output, p.xr, name)
+	resourceName := p.in.Output.GetResourceName()
+
+	source := p.in.KubeconfigFrom.GetResourceName()
+
+	var err error
+	if p.was, err = observe(req, resourceName, source, p.xr, p.want); err != nil {
+		return err
+	}
+	if p.was == nil {
+		p.secret = p.secrets.secret(requirementSecret, p.want.namespace, p.want.name)
+		if ownerOf(p.secret.secret) == p.xr.identity() {
+			p.was = secretRegistration(resourceName, p.want, p.secret.secret)
+		}
+	} else {
+		p.secret = p.secrets.secret(requirementSecret, p.was.namespace, p.was.name)
+		p.was.withSecret(p.secret)
+		if p.in.ConditionType == "" {
+			// What stays under its old name has its old condition.
+			p.reporter.conditionType = v1beta1.ConditionTypeOf(p.was.resourceName)
+		}
+	}
+	p.id = p.want
+	if p.was != nil {
+		p.was.setName(p.want.cluster)
+	}
+	if p.was.pinned(p.xr) || p.was != nil && (p.nameErr != nil || p.isRemote() && p.was.terminating() && !p.was.isDeleted()) {
+		p.id = p.was.identity
+	}
+	if p.was != nil && p.id.secretName() != p.was.secretName() {
+		p.secret = p.secrets.secret(requirementWanted, p.id.namespace, p.id.name)
+		p.was.withSecret(p.secret)
+	}
+	return p.checkOtherSteps()
+}
+
+func (p *pass) isRemote() bool { return p.in.Output.GetArgoCD() == v1beta1.ArgoCDRemote }
+
+// checkOtherSteps returns an error if the input has this step use the Secret of an earlier one.
+// If the XR does, by a field that the input names, that is a conflict.
+func (p *pass) checkOtherSteps() error {
+	for _, n := range slices.Sorted(maps.Keys(p.desired)) {
+		other := composedRegistration(n, p.desired[n].GetResource())
+		if other == nil || other.name != p.id.name || !p.contender().sharesArgoCD(other) {
+			continue
+		}
+		if p.in.Cluster == nil || p.in.Cluster.NameValue().FieldPath == nil && p.in.Cluster.NameValue().EnvironmentFieldPath == nil {
+			return errors.Errorf("cluster.name: another pipeline step already uses Secret %s; set a different cluster.name (or output.name)", p.id.secretName())
+		}
+		p.taken = problemOf(nameConflict(p.id, "another step of this XR's pipeline", p.xr))
+	}
+	return nil
+}
+
+// describe finds out what Argo CD is to know of the cluster.
+func (p *pass) describe() {
+	p.about = &describer{xr: p.xr, was: p.was}
+	p.cluster = p.about.describe(p.in.Cluster)
+	p.cluster.Name = p.id.cluster
+}
+
+// connect finds out how Argo CD connects to the cluster. A connection that cannot be found
+// out now stays as it is.
+func (p *pass) connect(req *fnv1.RunFunctionRequest) {
+	p.src, p.connErr = findSource(req, p.in, p.xr, p.was)
+	require(p.rsp, requirementKubeconfig, p.src.secret)
+	p.connector = &connector{in: p.in, xr: p.xr, src: p.src, clouds: req.GetObserved().GetResources(), now: p.now}
+	if p.connErr == nil {
+		p.conn, p.connErr = p.connector.connect()
+	} else {
+		all := problems{p.connErr}
+		all.add(p.connector.missing())
+		p.connErr = all
+	}
+	if p.connErr == nil && p.was.pinned(p.xr) && p.isOtherCluster() {
+		p.connErr = waitingForKubeconfig(fmt.Sprintf("composed resource %q has a kubeconfig for another server than the registration's; to register the cluster from it, set kubeconfigFrom.resourceName", p.src.resourceName))
+	}
+	if p.connErr != nil && p.was != nil {
+		p.keep(p.connErr)
+	}
+	p.cluster.Server, p.cluster.Config = p.conn.server, p.conn.config
+}
+
+// keep the connection that the registration has, because of an error.
+func (p *pass) keep(err error) {
+	p.connErr = err
+	p.conn, p.forbidden = p.connector.kept(p.was)
+	p.cluster.Server, p.cluster.Config = p.conn.server, p.conn.config
+}
+
+// isOtherCluster reports whether a kubeconfig that was found may be another cluster's: the
+// registration does not say which composed resource it was made from, and has another
+// server.
+func (p *pass) isOtherCluster() bool {
+	found := p.src.resourceName != "" && p.in.KubeconfigFrom.GetResourceName() == "" && p.was.source() == ""
+	server := p.was.data("server")
+	return found && server != "" && server != p.conn.server
+}
+
+// unknown returns what must be known before a cluster is registered for the first time.
+func (p *pass) unknown() problems {
+	var all problems
+	all.add(p.connErr)
+	all.add(p.nameErr)
+	all.add(p.about.problems)
+	if len(all) > 0 {
+		return all
+	}
+	switch {
+	case p.taken != nil:
+		all.add(p.taken)
+	case p.secret.secret != nil:
+		all.add(nameConflict(p.id, ownerOf(p.secret.secret), p.xr))
+	case p.secrets.enabled && !p.secret.read:
+		all.add(&problem{reason: reasonRegistering, message: "checking whether Secret " + p.id.secretName() + " already exists"})
+	}
+	conflict, answered := p.contender().conflict(p.secrets)
+	switch {
+	case len(all) > 0:
+	case conflict != nil:
+		all.add(conflict)
+	case !answered:
+		all.add(&problem{reason: reasonRegistering, message: "checking whether Argo CD already has the cluster"})
+	}
+	return all
+}
+
+func (p *pass) contender() *contender {
+	return &contender{xr: p.xr, id: p.id, server: p.conn.server, was: p.was, remote: p.isRemote(), desired: p.desired}
+}
+
+// compose the registration, and say how it is.
+func (p *pass) compose() error {
+	o := &outcome{}
+	name := p.in.Output.GetResourceName()
+	if p.was != nil {
+		name = p.was.resourceName
+		if _, taken := p.was.takenBy(p.xr); p.was.resource != nil && p.was.kind != p.id.kind && !taken {
+			// Crossplane cannot change a resource's kind. There never was a Secret, so
+			// nothing is lost if the old one goes first.
+			return p.reporter.problem(problems{&problem{reason: reasonRegistering, message: "output.type changed: waiting for the composed " + p.was.kind + " to be deleted"}})
+		}
+		if p.was.resource != nil && (p.id.name == "" || p.id.cluster == "") {
+			return p.passOn(name)
+		}
+	}
+	conflict := p.conflict(o)
+	if err := p.retain(o, conflict); err != nil {
+		return err
+	}
+	p.mark()
+	c, err := newComposition(p.id, p.was, p.cluster, p.in.Output)
+	if err != nil {
+		return err
+	}
+	ready := false
+	// Credentials that the input forbids go, whatever else there is.
+	if yields := conflict != nil && (p.forbidden == "" || p.was.owner() != p.xr.identity()); yields {
+		p.yield(c)
+	} else if conflict == nil {
+		s := p.was.standing(c.manifest)
+		ready = p.say(o, c, s) && p.forbidden == ""
+		c.repair = p.was.repair(s)
+	}
+	if p.cluster.Labels[labelState] == stateDraining {
+		o.add(reasonDraining, "Draining: ApplicationSets that select "+labelState+"="+stateActive+" remove their Applications from this cluster")
+	}
+	for _, n := range p.about.notes {
+		o.note(n)
+	}
+	if p.was.pinned(p.xr) {
+		o.note(p.notApplied(c))
+	}
+	o.note(p.conn.notice)
+	o.note(expiry(p.conn, p.now))
+
+	if err := reportStatus(p.rsp, p.in.StatusFieldPath, c, p.conn.credentials); err != nil {
+		return err
+	}
+	reason := o.worst()
+	p.reporter.report(reason, o.message(c, p.conn.credentials))
+	p.holds(reason)
+	desire(p.rsp, name, c, ready)
+	return nil
+}
+
+// conflict returns why this registration must give way to another one; nil if it need not.
+// A new server that another registration has is not taken.
+func (p *pass) conflict(o *outcome) *problem {
+	if p.was == nil {
+		return nil
+	}
+	conflict := p.taken
+	if owner, taken := p.was.takenBy(p.xr); taken {
+		conflict = problemOf(nameConflict(p.id, owner, p.xr))
+	}
+	if conflict != nil {
+		o.add(conflict.reason, conflict.message)
+		return conflict
+	}
+	conflict, _ = p.contender().conflict(p.secrets)
+	if conflict == nil {
+		return nil
+	}
+	o.add(conflict.reason, conflict.message)
+	if was := p.was.data("server"); conflict.reason == reasonServerConflict && was != "" && was != p.conn.server {
+		p.keep(conflict)
+	}
+	return conflict
+}
+
+// retain says what of the registration stays as it was, and why.
+func (p *pass) retain(o *outcome, conflict *problem) error {
+	if p.was == nil {
+		return nil
+	}
+	var causes problems
+	if p.forbidden == "" && (conflict == nil || !errors.Is(p.connErr, conflict)) {
+		causes.add(p.connErr)
+	}
+	causes.add(p.nameErr)
+	causes.add(p.about.problems)
+	causes.add(p.about.kept)
+	var all problems
+	all.add(p.connErr)
+	all.add(causes)
+	for _, err := range all {
+		if problemOf(err) == nil {
+			return err
+		}
+	}
+	if p.forbidden != "" {
+		o.add(reasonUnsupportedCredentials, p.forbidden+". The cluster Secret is kept without credentials, so that no Application is lost. "+capital(p.connErr.Error()))
+	} else if p.connErr != nil && p.conn.isExpired(p.now) {
+		o.add(reasonCredentialsExpired, "Argo CD's "+p.conn.what()+" expired on "+p.conn.notAfter.UTC().Format(time.DateOnly)+", and there is no new one")
+	}
+	if len(causes) > 0 {
+		o.add(reasonRetained, strings.Join(causes.messages(), "; ")+". Until then the last good value is kept")
+	}
+	return nil
+}
+
+// passOn composes what is observed, where not even its name is known.
+func (p *pass) passOn(name string) error {
+	var all problems
+	all.add(p.nameErr)
+	all.add(p.connErr)
+	all.add(&problem{reason: reasonRegistering, message: "the composed " + p.was.kind + " has lost the name of its Secret"})
+	if err := p.reporter.problem(all); err != nil {
+		return err
+	}
+	res := fields{}
+	for _, f := range []string{"apiVersion", "kind", "spec", "data", "type"} {
+		if v, ok := p.was.resource.GetFields()[f]; ok {
+			res[f] = v
+		}
+	}
+	res["metadata"] = fields{"name": structpb.NewStringValue(stringAt(p.was.resource, "metadata", "name"))}.value()
+	d := desired(p.rsp)
+	if d.GetResources() == nil {
+		d.Resources = map[string]*fnv1.Resource{}
+	}
+	d.Resources[name] = &fnv1.Resource{Resource: res.value().GetStructValue(), Ready: fnv1.Ready_READY_FALSE}
+	return nil
+}
+
+// mark labels the cluster Secret with what it is found by, and its source.
+func (p *pass) mark() {
+	p.cluster.Labels[labelCluster] = argocd.ClusterLabel(p.id.cluster)
+	p.cluster.Labels[labelServer] = argocd.ServerLabel(p.conn.server)
+	source := p.src.resourceName
+	if p.connErr != nil {
+		source = p.was.source()
+	}
+	if source != "" {
+		p.cluster.Annotations[annotationSource] = source
+	}
+}
+
+// yield has an Object only observe its Secret, and leaves a composed Secret as it is. A
+// Secret of this XR's own still goes with the Object.
+func (p *pass) yield(c *composition) {
+	c.identity, c.manifest = p.was.identity, p.was.manifest
+	c.policies = []v1beta1.ManagementAction{v1beta1.ManagementActionObserve}
+	if p.was.owner() == p.xr.identity() && p.taken == nil {
+		c.policies = append(c.policies, v1beta1.ManagementActionDelete)
+	}
+}
+
+// say whether the Secret is as composed, and return whether the registration is ready.
+// Where the Secret can be read, it alone decides.
+func (p *pass) say(o *outcome, c *composition, s standing) bool {
+	if p.was == nil || p.was.resource == nil {
+		o.add(reasonRegistering, "Waiting for the "+c.kind+" to be created"+p.hint(c))
+		return false
+	}
+	if p.was.terminating() {
+		o.add(reasonRegistering, "Waiting for the old "+c.kind+", which is being deleted")
+		return false
+	}
+	res := p.was.resource
+	before := p.was.kind == kindSecret || isTrue(res, "Ready") || isTrue(p.xr.observed, p.reporter.conditionType) || isTrue(p.xr.observed, "Ready")
+	switch s {
+	case current:
+		return true
+	case absent:
+		o.add(reasonRegistering, "Secret "+c.secretName()+" does not exist, or is not labelled as Argo CD's; waiting for it to be created"+p.hint(c))
+		return false
+	case edited:
+		o.add(reasonRegistering, "Secret "+c.secretName()+" was changed by somebody else; waiting for it to be restored"+p.hint(c))
+		return before
+	case outdated:
+		o.add(reasonUpdating, "Secret "+c.secretName()+" does not have the latest change yet"+p.hint(c))
+		return before
+	case unknown:
+	}
+	switch {
+	case !isTrue(res, "Ready"):
+		o.add(reasonRegistering, "Waiting for the Object to become ready"+p.hint(c))
+		return false
+	case isFalse(res, "Synced"), !covers(p.was.manifest, c.manifest):
+		o.add(reasonUpdating, "The Object has not written the latest change to Secret "+c.secretName()+" yet"+p.hint(c))
+	}
+	return true
+}
+
+// hint says what to look at if the wait does not end.
+func (p *pass) hint(c *composition) string {
+	if c.kind == kindSecret {
+		return ""
+	}
+	kind := c.config.kind
+	if kind == "" {
+		kind = string(v1beta1.ProviderConfigKindNamespaced)
+	}
+	return fmt.Sprintf(". If this does not end, check provider-kubernetes and %s %q (output.object.providerConfigRef)", kind, c.config.name)
+}
+
+// notApplied says which fields of the input were not followed.
+func (p *pass) notApplied(c *composition) string {
+	fields := p.want.unchanged(c.identity)
+	if p.nameErr != nil {
+		fields = nil
+	}
+	if p.was.resourceName != p.in.Output.GetResourceName() {
+		fields = append(fields, "output.resourceName")
+	}
+	if len(fields) == 0 {
+		return ""
+	}
+	were := " was"
+	if len(fields) > 1 {
+		were = " were"
+	}
+	return strings.Join(fields, ", ") + " changed but" + were + " not applied: that would delete the Secret or rename the cluster, and with it the cluster's Applications. To apply it anyway, drain the cluster, then delete the composed " + c.kind
+}
+
+// holds sets how long the response holds: longer where Crossplane watches all that it depends
+// on, but not longer than until the credentials' end has something to say.
+func (p *pass) holds(reason string) {
+	switch reason {
+	case reasonRegistered, reasonDraining, reasonRetained:
+	default:
+		return
+	}
+	if p.src.secret == nil {
+		return
+	}
+	if !p.secrets.capable {
+		return
+	}
+	d := ttlWatched
+	for _, t := range []time.Time{p.conn.notAfter.Add(-expiryNotice), p.conn.notAfter} {
+		if left := t.Sub(p.now); !p.conn.notAfter.IsZero() && left > 0 && left < d {
+			d = max(left, time.Second)
+		}
+	}
+	p.rsp.Meta.Ttl = durationpb.New(d)
+}

@@ -1,0 +1,621 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/structpb"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/crossplane/function-sdk-go/errors"
+	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
+
+	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
+	"github.com/crossplane-contrib/function-argocd-cluster/internal/argocd"
+)
+
+// The APIs of provider-kubernetes.
+const (
+	groupClusterObject    = "kubernetes.crossplane.io"
+	groupNamespacedObject = "kubernetes.m.crossplane.io"
+
+	apiVersionClusterObject    = groupClusterObject + "/v1alpha2"
+	apiVersionNamespacedObject = groupNamespacedObject + "/v1alpha1"
+
+	kindObject = "Object"
+	kindSecret = "Secret"
+)
+
+const (
+	// annotationCreated is what a provider sets once it has created what it manages.
+	annotationCreated = "crossplane.io/external-create-succeeded"
+
+	// annotationRepair has provider-kubernetes look at the Secret again: a changed
+	// annotation of the Object reconciles it, and nothing else does before its next poll.
+	annotationRepair = "argocd.fn.crossplane.io/repair"
+)
+
+// An identity is what of a registration cannot change without deleting the Secret, or
+// renaming the cluster. Argo CD deletes Applications after either.
+type identity struct {
+	// apiVersion and kind of the composed resource.
+	apiVersion, kind string
+
+	// namespace and name of the Secret.
+	namespace, name string
+
+	// cluster is Argo CD's name of the cluster.
+	cluster string
+
+	// config is the provider-kubernetes configuration of an Object.
+	config providerConfig
+}
+
+// A providerConfig refers to a provider-kubernetes configuration. Objects of cluster-scoped
+// XRs have no kind for it.
+type providerConfig struct{ kind, name string }
+
+// secretName returns the namespace and name of the Secret.
+func (id identity) secretName() string { return id.namespace + "/" + id.name }
+
+// wantedIdentity returns the identity that the input asks for. The cluster's name is empty
+// if it is not known, and then the Secret's may be.
+func wantedIdentity(out *v1beta1.Output, xr *composite, cluster string) identity {
+	id := identity{namespace: out.GetNamespace(), name: out.GetName(), cluster: cluster}
+	if id.name == "" && cluster != "" {
+		id.name = argocd.SecretName(cluster)
+	}
+	if out.GetType() == v1beta1.OutputSecret {
+		id.apiVersion, id.kind = "v1", kindSecret
+		return id
+	}
+	ref := out.GetObject().GetProviderConfigRef()
+	id.apiVersion, id.kind, id.config = apiVersionClusterObject, kindObject, providerConfig{name: ref.GetName()}
+	if xr.namespace != "" {
+		id.apiVersion, id.config.kind = apiVersionNamespacedObject, string(ref.GetKind())
+	}
+	return id
+}
+
+// unchanged names the fields of the input that ask for another identity than the one that
+// is kept.
+func (id identity) unchanged(kept identity) []string {
+	var fields []string
+	if id.kind != kept.kind {
+		fields = append(fields, "output.type")
+	}
+	if id.namespace != kept.namespace {
+		fields = append(fields, "output.namespace")
+	}
+	switch {
+	case id.cluster != "" && id.cluster != kept.cluster:
+		// The Secret's name may follow from the cluster's.
+		fields = append(fields, "cluster.name")
+		if id.name != argocd.SecretName(id.cluster) && id.name != kept.name {
+			fields = append(fields, "output.name")
+		}
+	case id.name != "" && id.name != kept.name:
+		fields = append(fields, "output.name")
+	}
+	if id.kind == kindObject && kept.kind == kindObject && id.config != kept.config {
+		fields = append(fields, "output.object.providerConfigRef")
+	}
+	return fields
+}
+
+// objectName returns the name of an Object. It follows from what the Object makes: an XR that
+// is deleted and made again waits for the old Object's end instead of being undone by it,
+// and two cluster-scoped XRs cannot make one Secret. A namespace has no dots.
+func (id identity) objectName() string {
+	name := id.namespace + "." + id.name
+	isDefault := id.config.name == v1beta1.DefaultProviderConfigName &&
+		(id.config.kind == "" || id.config.kind == string(v1beta1.ProviderConfigKindCluster))
+	if isDefault && len(name) <= validation.DNS1123SubdomainMaxLength {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name + "\n" + id.config.kind + "\n" + id.config.name))
+	hash := "-" + hex.EncodeToString(sum[:5])
+	name = name[:min(len(name), validation.DNS1123SubdomainMaxLength-len(hash))]
+	return strings.TrimRight(name, ".-") + hash
+}
+
+// A registration is what there is of a cluster's registration: the composed resource, an
+// Object that holds the cluster Secret's manifest or that Secret itself, and the Secret as
+// Crossplane read it. A nil registration has nothing.
+type registration struct {
+	identity
+
+	// resourceName is the composition resource name.
+	resourceName string
+
+	// resource is the composed resource; nil if only its Secret is there.
+	resource *structpb.Struct
+
+	// manifest of the Secret that the composed resource holds; that of the Secret if there
+	// is no composed resource.
+	manifest *structpb.Struct
+
+	// secret is what Crossplane read; nil if there is no Secret. read says whether it did.
+	secret *structpb.Struct
+	read   bool
+}
+
+// composedRegistration returns the registration in a composed resource; nil if the resource
+// is something else.
+func composedRegistration(resourceName string, res *structpb.Struct) *registration {
+	r := &registration{resourceName: resourceName, resource: res}
+	r.apiVersion, r.kind = stringAt(res, "apiVersion"), stringAt(res, "kind")
+	switch g := group(r.apiVersion); {
+	case r.kind == kindSecret && g == "":
+		r.manifest, r.secret, r.read = secretManifest(res), res, true
+	case r.kind == kindObject && (g == groupClusterObject || g == groupNamespacedObject):
+		r.manifest = structAt(res, "spec", "forProvider", "manifest")
+		ref := structAt(res, "spec", "providerConfigRef")
+		r.config = providerConfig{kind: stringAt(ref, "kind"), name: stringAt(ref, "name")}
+		if k := stringAt(r.manifest, "kind"); k != "" && k != kindSecret && r.mark() == "" {
+			return nil
+		}
+	default:
+		return nil
+	}
+	r.namespace, r.name = stringAt(r.manifest, "metadata", "namespace"), stringAt(r.manifest, "metadata", "name")
+	r.cluster = r.data("name")
+	return r
+}
+
+// observe returns the registration that exists. It is what is composed under the name that
+// the input gives. If there is none, it is what was composed for this XR under another
+// name, if no earlier step desires that, and it has the Secret, the cluster's name or the
+// source that this step wants: a changed name must not cost the registration. It is nil if
+// nothing is composed, and an error if something else is.
+func observe(req *fnv1.RunFunctionRequest, resourceName, source string, xr *composite, want identity) (*registration, error) {
+	observed := req.GetObserved().GetResources()
+	if res := observed[resourceName].GetResource(); res != nil {
+		if r := composedRegistration(resourceName, res); r != nil {
+			return r.complete(want), nil
+		}
+		return nil, errors.Errorf("output.resourceName: composed resource %q is a %s, not a cluster registration; choose another output.resourceName", resourceName, stringAt(res, "kind"))
+	}
+	for _, n := range slices.Sorted(maps.Keys(observed)) {
+		if _, desired := req.GetDesired().GetResources()[n]; desired {
+			continue
+		}
+		r := composedRegistration(n, observed[n].GetResource())
+		if r == nil || r.mark() != xr.identity() {
+			continue
+		}
+		sameSource := source != "" && r.source() == source
+		if r.secretName() == want.secretName() || r.cluster == want.cluster || sameSource || want.cluster == "" && source == "" {
+			return r.complete(want), nil
+		}
+	}
+	return nil, nil
+}
+
+// mark returns which XR's the registration says that it is.
+func (r *registration) mark() string {
+	return stringAt(r.manifest, "metadata", "annotations", annotationComposite)
+}
+
+// isCluster reports whether the Secret is one of Argo CD's clusters.
+func (r *registration) isCluster() bool {
+	return stringAt(r.manifest, "metadata", "labels", argocd.LabelSecretType) == argocd.SecretTypeCluster
+}
+
+// complete fills in what the composed resource has lost of its identity.
+func (r *registration) complete(want identity) *registration {
+	seen := structAt(r.resource, "status", "atProvider", "manifest", "metadata")
+	for _, from := range []identity{{namespace: stringAt(seen, "namespace"), name: stringAt(seen, "name")}, want} {
+		if len(v1beta1.CheckNamespace(r.namespace)) > 0 {
+			r.namespace = from.namespace
+		}
+		if len(v1beta1.CheckSecretName(r.name)) > 0 {
+			r.name = from.name
+		}
+	}
+	if r.config.name == "" {
+		r.config = want.config
+	}
+	if r.config.kind == "" && group(r.apiVersion) == groupNamespacedObject {
+		r.config.kind = string(v1beta1.ProviderConfigKindCluster)
+	}
+	return r
+}
+
+// secretRegistration returns the registration of a Secret whose composed resource is not
+// observed: an XR's user may have taken it out of the XR's references.
+func secretRegistration(resourceName string, want identity, secret *structpb.Struct) *registration {
+	r := &registration{resourceName: resourceName, identity: want, manifest: secretManifest(secret), secret: secret, read: true}
+	r.cluster = r.data("name")
+	return r
+}
+
+// withSecret adds what Crossplane read of the Secret.
+func (r *registration) withSecret(s reading) {
+	if r.kind == kindSecret && r.resource != nil {
+		return
+	}
+	r.secret, r.read = s.secret, s.read
+}
+
+// setName sets the cluster's name in Argo CD, which somebody may have edited: what the label
+// that was made from it says goes before the name itself.
+func (r *registration) setName(want string) {
+	names := []string{want}
+	for _, m := range r.manifests() {
+		names = append(names, decode(m, "name"))
+	}
+	for _, m := range r.manifests() {
+		label := stringAt(m, "metadata", "labels", labelCluster)
+		for _, n := range names {
+			if len(argocd.CheckName(n)) == 0 && argocd.ClusterLabel(n) == label {
+				r.cluster = n
+				return
+			}
+		}
+	}
+	names = append(names[1:], want)
+	i := slices.IndexFunc(names, func(n string) bool { return len(argocd.CheckName(n)) == 0 })
+	r.cluster = ""
+	if i >= 0 {
+		r.cluster = names[i]
+	}
+}
+
+// pinned reports whether the registration's identity must stay: the Secret has been there, is
+// not another's, and its end is not already decided.
+func (r *registration) pinned(xr *composite) bool {
+	if r == nil || !r.beenThere(xr) {
+		return false
+	}
+	if _, taken := r.takenBy(xr); taken {
+		return false
+	}
+	return !r.terminating() || r.owner() == xr.identity()
+}
+
+// beenThere reports whether there is or was a Secret of the registration.
+func (r *registration) beenThere(xr *composite) bool {
+	return r.kind == kindSecret || r.owner() == xr.identity() || r.seen("uid") != "" && r.seen("uid") == stringAt(r.secret, "metadata", "uid") ||
+		len(structAt(r.resource, "status", "atProvider", "manifest").GetFields()) > 0 ||
+		stringAt(r.resource, "metadata", "annotations", annotationCreated) != "" ||
+		isTrue(r.resource, "Ready")
+}
+
+// isDeleted reports whether the provider has deleted the Secret of an Object that is being
+// deleted.
+func (r *registration) isDeleted() bool {
+	return r.terminating() && stringAt(conditionAt(r.resource, "Ready"), "reason") == "Deleting" && isTrue(r.resource, "Synced")
+}
+
+// terminating reports whether the composed resource is being deleted.
+func (r *registration) terminating() bool {
+	return stringAt(r.resource, "metadata", "deletionTimestamp") != ""
+}
+
+// owner returns whose Secret the one that Crossplane read is; empty if nothing says so.
+func (r *registration) owner() string { return ownerOf(r.secret) }
+
+// ownerOf returns whose a Secret is; empty if nothing says so.
+func ownerOf(secret *structpb.Struct) string {
+	return stringAt(secret, "metadata", "annotations", annotationComposite)
+}
+
+// seen returns a field of the Secret's metadata as the provider saw it last.
+func (r *registration) seen(f string) string {
+	return stringAt(r.resource, "status", "atProvider", "manifest", "metadata", f)
+}
+
+// takenBy reports whether the Secret is another's, and whose if that is known. A Secret
+// that lost its mark is still ours if it is the one that the provider made.
+func (r *registration) takenBy(xr *composite) (owner string, taken bool) {
+	if r.secret == nil || r.kind == kindSecret && r.resource != nil {
+		return "", false
+	}
+	switch owner = r.owner(); {
+	case owner == "":
+		return "", r.onlyObserves() || r.seen("uid") != stringAt(r.secret, "metadata", "uid")
+	case xr == nil:
+		// The composed resource says whose it is.
+		return owner, r.mark() != "" && owner != r.mark()
+	default:
+		return owner, owner != xr.identity() && xr.isKnown()
+	}
+}
+
+// onlyObserves reports whether the Object does not write its Secret. What it has seen then is
+// not what it made.
+func (r *registration) onlyObserves() bool {
+	policies := structAt(r.resource, "spec").GetFields()["managementPolicies"].GetListValue().GetValues()
+	return len(policies) > 0 && !slices.ContainsFunc(policies, func(v *structpb.Value) bool {
+		return v.GetStringValue() == string(v1beta1.ManagementActionAll) || v.GetStringValue() == string(v1beta1.ManagementActionUpdate)
+	})
+}
+
+// source returns the composed resource that the cluster was registered from; empty if that
+// is not known.
+func (r *registration) source() string {
+	if r == nil {
+		return ""
+	}
+	for _, m := range r.manifests() {
+		if s := stringAt(m, "metadata", "annotations", annotationSource); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// manifests returns the Secret's manifests, the one to believe first: as it is composed, as it
+// is, and as the provider saw it last.
+func (r *registration) manifests() []*structpb.Struct {
+	var out []*structpb.Struct
+	secret := r.secret
+	if _, taken := r.takenBy(nil); taken {
+		secret = nil
+	}
+	seen := structAt(r.resource, "status", "atProvider", "manifest")
+	if r.onlyObserves() {
+		seen = nil
+	}
+	for _, m := range []*structpb.Struct{r.manifest, secret, seen} {
+		if m != nil {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// data returns the value of a key of the Secret's data; empty if there is none.
+func (r *registration) data(key string) string {
+	if r == nil {
+		return ""
+	}
+	return decode(r.manifest, key)
+}
+
+// decode returns the value of a key of a Secret's data; empty if there is none.
+func decode(secret *structpb.Struct, key string) string {
+	b, err := base64.StdEncoding.DecodeString(stringAt(secret, "data", key))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// metadata returns the Secret's labels or annotations.
+func (r *registration) metadata(kind string) map[string]string {
+	return r.keep(kind, func(string, string) bool { return true })
+}
+
+// keep returns those of the Secret's labels or annotations that pass a check.
+func (r *registration) keep(kind string, check func(k, v string) bool) map[string]string {
+	out := map[string]string{}
+	if r == nil {
+		return out
+	}
+	// The one to believe last.
+	for _, m := range slices.Backward(r.manifests()) {
+		for k, v := range structAt(m, "metadata", kind).GetFields() {
+			if check(k, v.GetStringValue()) {
+				out[k] = v.GetStringValue()
+			}
+		}
+	}
+	return out
+}
+
+// secretManifest returns what was composed of an observed Secret: without what Crossplane
+// and the API server added to it.
+func secretManifest(res *structpb.Struct) *structpb.Struct {
+	metadata := &structpb.Struct{Fields: map[string]*structpb.Value{}}
+	for _, f := range []string{"namespace", "name", "labels"} {
+		if v, ok := structAt(res, "metadata").GetFields()[f]; ok {
+			metadata.Fields[f] = v
+		}
+	}
+	annotations := &structpb.Struct{Fields: map[string]*structpb.Value{}}
+	for k, v := range structAt(res, "metadata", "annotations").GetFields() {
+		if !strings.HasPrefix(k, "crossplane.io/") {
+			annotations.Fields[k] = v
+		}
+	}
+	metadata.Fields["annotations"] = structpb.NewStructValue(annotations)
+	out := &structpb.Struct{Fields: map[string]*structpb.Value{"metadata": structpb.NewStructValue(metadata)}}
+	for _, f := range []string{"apiVersion", "kind", "type", "data"} {
+		if v, ok := res.GetFields()[f]; ok {
+			out.Fields[f] = v
+		}
+	}
+	return out
+}
+
+// A standing is how the Secret compares with what is composed.
+type standing int
+
+const (
+	// unknown is a Secret that cannot be read.
+	unknown standing = iota
+
+	// absent is a Secret that does not exist, or that Argo CD does not take for a cluster.
+	absent
+
+	// current is a Secret that is as composed.
+	current
+
+	// outdated is a Secret that is as it was composed before.
+	outdated
+
+	// edited is a Secret that somebody else changed.
+	edited
+)
+
+// standing returns how the Secret compares with the manifest that is composed now.
+func (r *registration) standing(manifest *structpb.Struct) standing {
+	switch {
+	case r == nil || !r.read:
+		return unknown
+	case r.secret == nil, stringAt(r.secret, "metadata", "labels", argocd.LabelSecretType) != argocd.SecretTypeCluster:
+		return absent
+	case covers(r.secret, manifest):
+		return current
+	case !isUsable(r.secret):
+		return edited
+	case r.kind == kindSecret:
+		// Crossplane updates it in this pass, whoever changed it.
+		return outdated
+	case covers(r.secret, r.manifest), r.hasSeen():
+		return outdated
+	}
+	return edited
+}
+
+// hasSeen reports whether the Secret is as the provider saw it last, except for what others
+// added. The provider may hide its data.
+func (r *registration) hasSeen() bool {
+	seen := structAt(r.resource, "status", "atProvider", "manifest")
+	return r.seen("resourceVersion") == stringAt(r.secret, "metadata", "resourceVersion") ||
+		len(structAt(seen, "data").GetFields()) > 0 && covers(r.secret, seen)
+}
+
+// isUsable reports whether Argo CD can make a client of a Secret.
+func isUsable(secret *structpb.Struct) bool {
+	cfg, err := argocd.ParseClusterConfig([]byte(decode(secret, "config")))
+	return err == nil && cfg.Check() == nil && decode(secret, "server") != "" && decode(secret, "name") != ""
+}
+
+// covers reports whether a Secret has all that a manifest has. Labels, annotations and data
+// that others add make no difference, except for data that Argo CD reads.
+func covers(secret, manifest *structpb.Struct) bool {
+	for _, f := range []string{"labels", "annotations"} {
+		has := structAt(secret, "metadata", f).GetFields()
+		for k, v := range structAt(manifest, "metadata", f).GetFields() {
+			if h, ok := has[k]; !ok || h.GetStringValue() != v.GetStringValue() {
+				return false
+			}
+		}
+	}
+	for _, f := range []string{"namespace", "name"} {
+		if stringAt(secret, "metadata", f) != stringAt(manifest, "metadata", f) {
+			return false
+		}
+	}
+	has, wants := structAt(secret, "data").GetFields(), structAt(manifest, "data").GetFields()
+	keys := append(slices.Collect(maps.Keys(wants)), argocd.DataKeys()...)
+	return !slices.ContainsFunc(keys, func(k string) bool { return has[k].GetStringValue() != wants[k].GetStringValue() })
+}
+
+// repair returns the value of the annotation that has the provider repair the Secret; empty
+// if the Secret needs no repair, or the provider knows already.
+func (r *registration) repair(s standing) string {
+	if r == nil || r.resource == nil || r.kind != kindObject || !r.read || r.terminating() {
+		return ""
+	}
+	seen := r.seen("resourceVersion")
+	switch {
+	case s == absent && r.secret == nil:
+		if seen == "" {
+			return ""
+		}
+		return "absent-after-" + seen
+	case s == absent, s == edited:
+		v := stringAt(r.secret, "metadata", "resourceVersion")
+		note := "differs-at-" + v
+		if v == seen && stringAt(r.resource, "metadata", "annotations", annotationRepair) != note {
+			return ""
+		}
+		return note
+	}
+	return ""
+}
+
+// A composition is what is composed of a registration.
+type composition struct {
+	identity
+
+	// objectName is the name of an Object.
+	objectName string
+
+	// manifest of the Secret.
+	manifest *structpb.Struct
+
+	// policies of an Object; the provider's own if there are none. repair is the value of
+	// its annotation.
+	policies []v1beta1.ManagementAction
+	repair   string
+
+	// watch has the provider watch the Secret.
+	watch bool
+}
+
+// resource returns the composed resource.
+func (c *composition) resource() *structpb.Struct {
+	if c.kind == kindSecret {
+		return c.manifest
+	}
+	metadata := fields{"name": structpb.NewStringValue(c.objectName)}
+	if c.repair != "" {
+		metadata["annotations"] = fields{annotationRepair: structpb.NewStringValue(c.repair)}.value()
+	}
+	ref := fields{"name": structpb.NewStringValue(c.config.name)}
+	if c.config.kind != "" {
+		ref["kind"] = structpb.NewStringValue(c.config.kind)
+	}
+	none := structpb.NewListValue(&structpb.ListValue{})
+	spec := fields{
+		"providerConfigRef": ref.value(),
+		"forProvider":       fields{"manifest": structpb.NewStructValue(c.manifest)}.value(),
+		// Empty, so that nobody else adds any.
+		"references":        none,
+		"connectionDetails": none,
+	}
+	if len(c.policies) > 0 {
+		list := &structpb.ListValue{}
+		for _, p := range c.policies {
+			list.Values = append(list.Values, structpb.NewStringValue(string(p)))
+		}
+		spec["managementPolicies"] = structpb.NewListValue(list)
+	}
+	if c.watch {
+		spec["watch"] = structpb.NewBoolValue(true)
+	}
+	return fields{
+		"apiVersion": structpb.NewStringValue(c.apiVersion),
+		"kind":       structpb.NewStringValue(c.kind),
+		"metadata":   metadata.value(),
+		"spec":       spec.value(),
+	}.value().GetStructValue()
+}
+
+type fields map[string]*structpb.Value
+
+func (f fields) value() *structpb.Value {
+	return structpb.NewStructValue(&structpb.Struct{Fields: f})
+}
+
+// newComposition returns what is composed of a cluster under an identity, in place of what
+// there was.
+func newComposition(id identity, was *registration, c *argocd.Cluster, out *v1beta1.Output) (*composition, error) {
+	manifest, err := structpb.NewStruct(c.Secret(id.namespace, id.name))
+	if err != nil {
+		return nil, errors.New("cannot compose the cluster Secret")
+	}
+	comp := &composition{
+		identity:   id,
+		objectName: id.objectName(),
+		manifest:   manifest,
+		policies:   out.GetObject().GetManagementPolicies(),
+		watch:      out.GetArgoCD() == v1beta1.ArgoCDRemote,
+	}
+	// Crossplane never renames a composed resource.
+	if was != nil && was.resource != nil && was.kind == kindObject {
+		if n := stringAt(was.resource, "metadata", "name"); n != "" {
+			comp.objectName = n
+		}
+	}
+	return comp, nil
+}
