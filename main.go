@@ -4,10 +4,12 @@
 package main
 
 import (
+	"context"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
-	"google.golang.org/grpc/health"
 
 	"github.com/crossplane/function-sdk-go"
 )
@@ -24,20 +26,15 @@ type CLI struct {
 	MetricsAddress     string `default:":8080"                                                                               help:"Address at which to serve Prometheus metrics. Empty for none."`
 }
 
-// Run this Function.
+// Run this Function until it is interrupted or terminated.
 func (c *CLI) Run() error {
 	log, err := function.NewLogger(c.Debug)
 	if err != nil {
 		return err
 	}
-
-	return function.Serve(&Function{log: log, now: time.Now},
-		function.Listen(c.Network, c.Address),
-		function.MTLSCertificates(c.TLSCertsDir),
-		function.Insecure(c.Insecure),
-		function.MaxRecvMessageSize(c.MaxRecvMessageSize*1024*1024),
-		function.WithMetricsServer(c.MetricsAddress),
-		function.WithHealthServer(health.NewServer()))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	return c.serve(ctx, &Function{log: log, now: time.Now}, log)
 }
 
 func main() {
