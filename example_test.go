@@ -14,6 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
+
+	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
 )
 
 // documents returns the objects in a YAML file, by kind.
@@ -137,7 +139,10 @@ func TestExamples(t *testing.T) {
 			object, _ := exampleManifest(t, dir)
 
 			got := rsp.GetDesired().GetResources()["argocd-cluster"].GetResource().AsMap()
-			want := map[string]any{"apiVersion": object["apiVersion"], "kind": object["kind"], "spec": object["spec"]}
+			want := map[string]any{
+				"apiVersion": object["apiVersion"], "kind": object["kind"], "spec": object["spec"],
+				"metadata": map[string]any{"name": object["metadata"].(map[string]any)["name"]},
+			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s\nObject: -expected.yaml, +function:\n%s", tc.reason, diff)
 			}
@@ -148,7 +153,7 @@ func TestExamples(t *testing.T) {
 			xr := documents(t, dir, "expected.yaml")[tc.xr]
 			for _, c := range xr["status"].(map[string]any)["conditions"].([]any) {
 				condition := c.(map[string]any)
-				if condition["type"] != conditionRegistered {
+				if condition["type"] != v1beta1.DefaultConditionType {
 					continue
 				}
 				if diff := cmp.Diff(condition["message"], rsp.GetConditions()[0].GetMessage()); diff != "" {
@@ -156,7 +161,7 @@ func TestExamples(t *testing.T) {
 				}
 				return
 			}
-			t.Errorf("%s\nno condition %s in expected.yaml", tc.reason, conditionRegistered)
+			t.Errorf("%s\nno condition %s in expected.yaml", tc.reason, v1beta1.DefaultConditionType)
 		})
 	}
 }

@@ -15,161 +15,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	"github.com/crossplane/crossplane-runtime/v2/pkg/logging"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
-
-// A hub plays Crossplane and its providers: what the function desires in one reconcile is
-// observed in the next.
-type hub struct {
-	xr, input, environment string
-
-	// now is the time of day.
-	now time.Time
-
-	// resources are the observed composed resources but for the registration.
-	resources map[string]observation
-
-	// secrets are the Secrets on the hub, by namespace and name.
-	secrets map[string]string
-
-	// registration is the composed resource that registers the cluster; nil if there is
-	// none. It is ready unless unready.
-	registration *structpb.Struct
-	unready      bool
-
-	// condition of the XR.
-	condition string
-}
-
-// newHub returns a hub on which a cluster can be registered by much that can vanish.
-func newHub(kubeconfig string) *hub {
-	return &hub{
-		xr: legacyXR + `
-    drain: false
-`,
-		input: `
-kubeconfigFrom: {resourceName: cluster}
-cluster:
-  nameFromFieldPath: metadata.labels[crossplane.io/claim-name]
-  projectFromEnvironmentFieldPath: project
-  labels: {tier: gold}
-  labelsFrom:
-  - {fieldPath: spec.parameters.environment, key: environment}
-  - {type: FromEnvironmentFieldPath, fieldPath: addons, keyPrefix: addons.example.org/}
-  annotationsFrom:
-  - {fieldPath: spec.parameters.addons, keyPrefix: example.org/}
-  drainFromFieldPath: spec.parameters.drain
-statusFieldPath: status.argocd
-`,
-		environment: environment,
-		now:         testNow(),
-		resources:   map[string]observation{"cluster": {resource: aks, details: map[string]string{"kubeconfig": kubeconfig}}},
-		secrets:     map[string]string{},
-	}
-}
-
-// request returns the request of the next reconcile.
-func (h *hub) request(t testing.TB) *fnv1.RunFunctionRequest {
-	t.Helper()
-	req := newRequest(t, h.xr, h.input, h.resources)
-	req.Meta.Capabilities = []fnv1.Capability{fnv1.Capability_CAPABILITY_CAPABILITIES, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES}
-	req.Context = mustStruct(t, h.environment)
-	if h.registration != nil {
-		req.Observed.Resources["argocd-cluster"] = &fnv1.Resource{Resource: observe(t, h.registration, !h.unready)}
-	}
-	if h.condition != "" {
-		status := mustStruct(t, "{conditions: [{type: ArgoCDClusterRegistered, reason: "+h.condition+"}]}")
-		req.GetObserved().GetComposite().GetResource().Fields["status"] = structpb.NewStructValue(status)
-	}
-	return req
-}
-
-// run the function until it requires nothing new, as Crossplane does.
-func (h *hub) run(t testing.TB, req *fnv1.RunFunctionRequest) *fnv1.RunFunctionResponse {
-	t.Helper()
-	fn := &Function{log: logging.NewNopLogger(), now: func() time.Time { return h.now }}
-	for range 5 {
-		call, ok := proto.Clone(req).(*fnv1.RunFunctionRequest)
-		if !ok {
-			t.Fatal("cannot clone request")
-		}
-		rsp, err := fn.RunFunction(t.Context(), call)
-		if err != nil {
-			t.Fatal(err)
-		}
-		stable := true
-		required := map[string]*fnv1.Resources{}
-		for name, s := range rsp.GetRequirements().GetResources() {
-			required[name] = &fnv1.Resources{}
-			if secret, ok := h.secrets[s.GetNamespace()+"/"+s.GetMatchName()]; ok {
-				required[name].Items = []*fnv1.Resource{{Resource: mustStruct(t, secret)}}
-			}
-			_, known := req.GetRequiredResources()[name]
-			stable = stable && known
-		}
-		if stable {
-			return rsp
-		}
-		req.RequiredResources = required
-	}
-	t.Fatal("the requirements are not stable")
-	return nil
-}
-
-// reconcile the XR once, and return what the function says.
-func (h *hub) reconcile(t testing.TB) summary {
-	t.Helper()
-	return h.apply(t, h.run(t, h.request(t)))
-}
-
-// apply what the function desires.
-func (h *hub) apply(t testing.TB, rsp *fnv1.RunFunctionResponse) summary {
-	t.Helper()
-	s := summarize(t, rsp, "argocd-cluster")
-	if strings.Contains(s.Message+s.Warning+s.Fatal, "canary") {
-		t.Errorf("a credential is told: %+v", s)
-	}
-	if s.Fatal != "" {
-		return s
-	}
-	h.registration = nil
-	if r, ok := rsp.GetDesired().GetResources()["argocd-cluster"]; ok {
-		h.registration = r.GetResource()
-	}
-	h.condition = rsp.GetConditions()[0].GetReason()
-	return s
-}
-
-// registered returns a hub with a registered cluster, by its input and more of it, and its
-// Secret.
-func registered(t testing.TB, kubeconfig string, input ...string) (h *hub, secret map[string]any) {
-	t.Helper()
-	h = newHub(kubeconfig)
-	h.input += strings.Join(input, "\n")
-	h.reconcile(t)
-	s := h.reconcile(t)
-	if s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
-		t.Fatalf("not registered: %+v", s)
-	}
-	return h, manifestOf(t, s)
-}
-
-// manifestOf returns the Secret of what is composed, with its data decoded.
-func manifestOf(t testing.TB, s summary) map[string]any {
-	t.Helper()
-	switch {
-	case s.Composed == nil:
-		t.Fatalf("nothing is composed: %s%s: %s", s.Fatal, s.Condition, s.Message)
-	case s.Composed["kind"] == "Object":
-		return s.Composed["spec"].(map[string]any)["forProvider"].(map[string]any)["manifest"].(map[string]any)
-	}
-	return s.Composed
-}
-
-func tokenKubeconfig(token string) string {
-	return kubeconfigOf("https://api.example.org", "token: "+token)
-}
 
 // TestRetained breaks one thing after another of a registered cluster, and mends it. Whatever
 // it is, the registration stays: the connection to the byte, and all else but what follows
@@ -196,51 +43,42 @@ func TestRetained(t *testing.T) {
 		// message is a part of the condition's.
 		message string
 	}{
-		"KubeconfigGone":       {"The connection Secret was deleted.", func(h *hub) { h.resources["cluster"] = observation{resource: aks} }, `"cluster" has no connection details yet`},
-		"KubeconfigEmpty":      {"The provider emptied it.", kubeconfig(""), "has no kubeconfig yet"},
+		"KubeconfigGone":       {"The connection Secret was deleted.", func(h *hub) { h.resources["cluster"] = observation{resource: aks} }, `composed resource "cluster" has no connection details`},
+		"KubeconfigEmpty":      {"The provider emptied it.", kubeconfig(""), "has no kubeconfig under any well-known key"},
 		"KubeconfigBroken":     {"The provider broke it.", kubeconfig("canary: ["), "cannot be decoded"},
 		"NoCredentials":        {"The provider left out the credentials.", kubeconfig(kubeconfigOf("https://api.example.org", "")), "has no credentials"},
 		"UnknownPlugin":        {"The cluster now wants a plugin.", kubeconfig(kubeconfigOf("https://api.example.org", "exec: {command: evil-plugin}")), "runs the plugin evil-plugin"},
 		"CertificateExpired":   {"Nobody renewed the certificate.", func(h *hub) { h.now = expired; kubeconfig(sample(t, "kc-capi.yaml"))(h) }, "expired on 2028-11-19"},
-		"ResourceGone":         {"The cluster's resource is not observed for once.", func(h *hub) { delete(h.resources, "cluster") }, `"cluster" does not exist yet`},
-		"HTTPServer":           {"The server changed to one that cannot be.", kubeconfig(kubeconfigOf("http://api.example.org", "token: canary-token")), "is http"},
-		"EnvironmentGone":      {"An earlier step failed to fill the environment.", func(h *hub) { h.environment = "{}" }, "the environment's field project is not there yet"},
-		"LabelFieldGone":       {"A label's field vanished from the XR.", without("    environment: production\n"), "spec.parameters.environment is not there yet"},
-		"LabelFieldInvalid":    {"A label's field got a value that no label can have.", func(h *hub) { h.xr = strings.Replace(h.xr, "environment: production", "environment: 'not a label'", 1) }, "cannot be \"environment\""},
-		"AnnotationsFieldGone": {"A map of annotations vanished.", without("    addons: {cert-manager: \"true\", ingress: nginx}\n"), "spec.parameters.addons is not there yet"},
-		"NameFieldGone":        {"The field with the name vanished.", without("    crossplane.io/claim-name: prod\n"), "metadata.labels[crossplane.io/claim-name] is not there yet"},
+		"ResourceGone":         {"The cluster's resource is not observed for once.", func(h *hub) { delete(h.resources, "cluster") }, `composed resource "cluster", which does not exist`},
+		"HTTPServer":           {"The server changed to one that cannot be.", kubeconfig(kubeconfigOf("http://api.example.org", "token: canary-token")), "uses http"},
+		"EnvironmentGone":      {"An earlier step failed to fill the environment.", func(h *hub) { h.environment = "{}" }, "waiting for the environment's field project, which is not set"},
+		"LabelFieldGone":       {"A label's field vanished from the XR.", without("    environment: production\n"), "the XR's field spec.parameters.environment, which is not set"},
+		"LabelFieldInvalid":    {"A label's field got a value that no label can have.", func(h *hub) { h.xr = strings.Replace(h.xr, "environment: production", "environment: 'not a label'", 1) }, "cannot be used as \"environment\""},
+		"AnnotationsFieldGone": {"A map of annotations vanished.", without("    addons: {cert-manager: \"true\", ingress: nginx}\n"), "spec.parameters.addons, which is not set"},
+		"NameFieldGone":        {"The field with the name vanished.", without("    crossplane.io/claim-name: prod\n"), "metadata.labels[crossplane.io/claim-name], which is not set"},
 		"DrainFieldInvalid":    {"Somebody wrote a word for a truth.", func(h *hub) { h.xr = strings.Replace(h.xr, "drain: false", "drain: maybe", 1) }, "spec.parameters.drain must be true or false"},
-		"SeveralKubeconfigs": {"Another cluster came into the XR.", func(h *hub) {
-			h.input = strings.Replace(h.input, "kubeconfigFrom: {resourceName: cluster}", "", 1)
-			h.resources["second"] = h.resources["cluster"]
-		}, "name one of cluster, second"},
-		"SeveralThingsAtATime": {"Trouble seldom comes alone.", func(h *hub) { h.environment = "{}"; delete(h.resources, "cluster") }, "does not exist yet"},
+		"SeveralThingsAtATime": {"We should report all problems, because they must all be fixed.", func(h *hub) { h.environment = "{}"; delete(h.resources, "cluster") }, "does not exist"},
 	}
 	for name, tc := range cases {
 		for _, output := range []string{"Object", "Secret"} {
 			t.Run(name+"Of"+output, func(t *testing.T) {
 				h, before := registered(t, tokenKubeconfig("canary-good"), "output: {type: "+output+"}")
-				healthy := *h
-				healthy.resources = maps.Clone(h.resources)
+				healthy := h.copy()
 				tc.damage(h)
 				for i := range 3 {
 					s := h.reconcile(t)
-					if s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" || !strings.Contains(s.Message, tc.message) || s.Ready != "READY_TRUE" {
+					if s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" || !says(s.Message, tc.message) || s.Ready != "READY_TRUE" {
 						t.Fatalf("%s\n%s, %s: %s", tc.reason, s.Condition, s.Ready, s.Message)
 					}
 					if got := s.Warning != ""; got != (i == 0) {
 						t.Errorf("%s\nevent in reconcile %d: %q", tc.reason, i, s.Warning)
 					}
 					after := manifestOf(t, s)
-					if name == "NameFieldGone" {
-						// The label of the same name is Crossplane's own, and follows it.
-						after["metadata"].(map[string]any)["labels"].(map[string]any)["crossplane.io/claim-name"] = "prod"
-					}
 					if diff := cmp.Diff(before, after); diff != "" {
 						t.Fatalf("%s\n-before, +after:\n%s", tc.reason, diff)
 					}
 				}
-				healthy.registration, healthy.condition = h.registration, h.condition
+				healthy.registrations, healthy.conditions, healthy.secrets = h.registrations, h.conditions, h.secrets
 				if s := healthy.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || cmp.Diff(before, manifestOf(t, s)) != "" {
 					t.Errorf("%s\nnot mended: %s: %s", tc.reason, s.Condition, s.Message)
 				}
@@ -368,7 +206,7 @@ users: [{name: v, user: {token: canary-other}}, {name: u, user: {token: canary-%
 			h.unready = random.IntN(6) == 0
 
 			s := h.reconcile(t)
-			if again := summarize(t, h.run(t, h.request(t)), "argocd-cluster"); h.registration != nil && again.Composed == nil {
+			if again := summarize(t, h.run(t, h.request(t)), "argocd-cluster"); len(h.registrations) > 0 && again.Composed == nil {
 				t.Fatalf("walk %d, step %d: lost in the next reconcile", seed, step)
 			}
 			if s.Fatal != "" {
@@ -396,50 +234,57 @@ users: [{name: v, user: {token: canary-other}}, {name: u, user: {token: canary-%
 	}
 }
 
-// TestIdentity changes what would delete the Secret. It is not followed, and said.
+// TestIdentity changes what would delete the Secret or rename the cluster. It is not
+// followed, and the condition says so.
 func TestIdentity(t *testing.T) {
+	rename := func(h *hub) {
+		h.input = strings.Replace(h.input, "nameFromFieldPath: metadata.labels[crossplane.io/claim-name]", "name: renamed", 1)
+	}
 	cases := map[string]struct {
 		reason string
 		change func(*hub)
 		fields string
-		name   string
 	}{
-		"Type":        {"Another kind of composed resource is another resource.", func(h *hub) { h.input += "output: {type: Secret}" }, "output.type not followed", "prod"},
-		"Namespace":   {"Another namespace is another Secret.", func(h *hub) { h.input += "output: {namespace: gitops}" }, "output.namespace not followed", "prod"},
-		"Name":        {"So is another name.", func(h *hub) { h.input += "output: {name: other}" }, "output.name not followed", "prod"},
-		"NameAndType": {"All of them are named.", func(h *hub) { h.input += "output: {name: other, type: Secret}" }, "output.type, output.name not followed", "prod"},
-		"ClusterName": {"The cluster's name in Argo CD is no identity, and the Secret keeps its own.", func(h *hub) {
-			h.input = strings.Replace(h.input, "nameFromFieldPath: metadata.labels[crossplane.io/claim-name]", "name: renamed", 1)
-		}, "", "renamed"},
+		"Type":           {"We should keep the Object, because deleting it deletes the Secret.", func(h *hub) { h.input += "output: {type: Secret}" }, "output.type changed"},
+		"Namespace":      {"We should keep the Secret's namespace, because the Secret cannot move.", func(h *hub) { h.input += "output: {namespace: gitops}" }, "output.namespace changed"},
+		"Name":           {"We should keep the Secret's name, because the Secret cannot be renamed.", func(h *hub) { h.input += "output: {name: other}" }, "output.name changed"},
+		"NameAndType":    {"We should name all fields that were not applied.", func(h *hub) { h.input += "output: {name: other, type: Secret}" }, "output.type, output.name changed but were not applied"},
+		"ClusterName":    {"We should keep the cluster's name, because ApplicationSets prune the workloads of a renamed cluster.", rename, "cluster.name changed"},
+		"ProviderConfig": {"We should keep the ProviderConfig, because with another one a second Secret is made and the first is orphaned.", func(h *hub) { h.input += "output: {object: {providerConfigRef: {name: other}}}" }, "output.object.providerConfigRef changed"},
+		"ResourceName":   {"We should keep the composed resource, because Crossplane deletes one that is not desired under its name.", func(h *hub) { h.input += "output: {resourceName: other}" }, "output.resourceName changed"},
 	}
 	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			h, before := registered(t, tokenKubeconfig("canary-good"))
-			tc.change(h)
-			s := h.reconcile(t)
-			after := manifestOf(t, s)
-			if got := after["data"].(map[string]any)["name"]; got != tc.name {
-				t.Errorf("%s\nname: %v", tc.reason, got)
-			}
-			after["data"].(map[string]any)["name"] = before["data"].(map[string]any)["name"]
-			if diff := cmp.Diff(before, after); diff != "" || s.Composed["kind"] != "Object" {
-				t.Errorf("%s\n%v: -before, +after:\n%s", tc.reason, s.Composed["kind"], diff)
-			}
-			if s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || !strings.Contains(s.Message, tc.fields) || tc.fields == "" && strings.Contains(s.Message, "not followed") {
-				t.Errorf("%s\n%s: %s", tc.reason, s.Condition, s.Message)
-			}
-		})
+		for _, unable := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%sUnable=%t", name, unable), func(t *testing.T) {
+				h := newHub(tokenKubeconfig("canary-good"))
+				h.unable = unable
+				before := h.registered(t)
+				tc.change(h)
+				for range 3 {
+					s := h.reconcile(t)
+					if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || s.Composed["kind"] != "Object" {
+						t.Errorf("%s\n%v: -before, +after:\n%s", tc.reason, s.Composed["kind"], diff)
+					}
+					if s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || !says(s.Message, tc.fields) || !strings.Contains(s.Message, "not applied") {
+						t.Errorf("%s\n%s: %s", tc.reason, s.Condition, s.Message)
+					}
+				}
+			})
+		}
 	}
 }
 
-// TestDrain turns a cluster's state, with its credentials kept, also where they cannot be told
-// at the time.
+// TestDrain turns a cluster's state, with its credentials kept, also while they cannot be
+// found out.
 func TestDrain(t *testing.T) {
 	h, before := registered(t, tokenKubeconfig("canary-good"))
 	h.xr = strings.Replace(h.xr, "drain: false", "drain: true", 1)
+	if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Updating" || s.Ready != "READY_TRUE" {
+		t.Errorf("before the Secret is written: %s: %s", s.Condition, s.Message)
+	}
 	s := h.reconcile(t)
 	after := manifestOf(t, s)
-	labels := after["metadata"].(map[string]any)["labels"].(map[string]any)
+	labels := labelsOf(t, s)
 	if labels["argocd.fn.crossplane.io/state"] != "draining" || s.Condition != "ArgoCDClusterRegistered=TRUE/Draining" || s.Ready != "READY_TRUE" {
 		t.Errorf("%s: %s: %v", s.Condition, s.Message, labels)
 	}
@@ -448,16 +293,20 @@ func TestDrain(t *testing.T) {
 		t.Errorf("-active, +draining:\n%s", diff)
 	}
 	delete(h.resources, "cluster")
-	if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Draining" || !strings.Contains(s.Message, "does not exist yet") {
+	if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Draining" || !strings.Contains(s.Message, "does not exist") {
 		t.Errorf("without a cluster: %s: %s", s.Condition, s.Message)
 	}
-	h.xr = strings.Replace(h.xr, "    drain: true\n", "", 1)
-	if got := manifestOf(t, h.reconcile(t))["metadata"].(map[string]any)["labels"].(map[string]any)["argocd.fn.crossplane.io/state"]; got != "active" {
+	h.xr = strings.Replace(h.xr, "drain: true", "drain: maybe", 1)
+	if s := h.settle(t); labelsOf(t, s)["argocd.fn.crossplane.io/state"] != "draining" {
+		t.Errorf("We should go on draining while the field is not a boolean, because ApplicationSets would deploy again: %s: %s", s.Condition, s.Message)
+	}
+	h.xr = strings.Replace(h.xr, "    drain: maybe\n", "", 1)
+	if got := labelsOf(t, h.settle(t))["argocd.fn.crossplane.io/state"]; got != "active" {
 		t.Errorf("state of a cluster that is not drained: %v", got)
 	}
 }
 
-// TestNameConflict has the Secret be there before the registration.
+// TestNameConflict has the Secret exist before the registration.
 func TestNameConflict(t *testing.T) {
 	cases := map[string]struct {
 		reason  string
@@ -465,19 +314,19 @@ func TestNameConflict(t *testing.T) {
 		want    string
 		message string
 	}{
-		"Free":      {"Nobody has it.", "", "FALSE/Registering", "waiting for the composed Object"},
-		"Ours":      {"This XR's own, whose Object was lost, is taken again.", "{metadata: {annotations: {argocd.fn.crossplane.io/composite: XAKSCluster.platform.example.org/prod-x7k2p}}}", "FALSE/Registering", "waiting for the composed Object"},
-		"AnotherXR": {"Another XR's is left alone.", "{metadata: {annotations: {argocd.fn.crossplane.io/composite: GKECluster.platform.example.org/team-b/prod}}}", "FALSE/NameConflict", "that of GKECluster.platform.example.org/team-b/prod"},
-		"Nobodys":   {"So is one that was made by hand.", "{metadata: {labels: {argocd.argoproj.io/secret-type: cluster}}}", "FALSE/NameConflict", "annotate the Secret with argocd.fn.crossplane.io/composite: XAKSCluster.platform.example.org/prod-x7k2p"},
+		"Free":      {"We should register the cluster if there is no such Secret.", "", "FALSE/Registering", "Waiting for the Object"},
+		"Ours":      {"We should take over our own Secret, because its Object may be lost.", "{metadata: {namespace: argocd, name: cluster-prod, annotations: {argocd.fn.crossplane.io/composite: XAKSCluster.platform.example.org/prod-x7k2p}}}", "FALSE/Registering", "Waiting for the Object"},
+		"AnotherXR": {"We should not touch another XR's Secret, because Argo CD would lose its cluster.", "{metadata: {namespace: argocd, name: cluster-prod, annotations: {argocd.fn.crossplane.io/composite: GKECluster.platform.example.org/team-b/prod}}}", "FALSE/NameConflict", "already belongs to GKECluster.platform.example.org/team-b/prod"},
+		"Nobodys":   {"We should not touch a Secret that was made by hand.", "{metadata: {namespace: argocd, name: cluster-prod, labels: {argocd.argoproj.io/secret-type: cluster}}}", "FALSE/NameConflict", "annotate the Secret with argocd.fn.crossplane.io/composite: XAKSCluster.platform.example.org/prod-x7k2p"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			h := newHub(tokenKubeconfig("canary-good"))
 			if tc.secret != "" {
-				h.secrets["argocd/cluster-prod"] = tc.secret
+				h.secrets["argocd/cluster-prod"] = mustStruct(t, tc.secret)
 			}
 			s := h.reconcile(t)
-			if s.Condition != "ArgoCDClusterRegistered="+tc.want || !strings.Contains(s.Message, tc.message) {
+			if s.Condition != "ArgoCDClusterRegistered="+tc.want || !says(s.Message, tc.message) {
 				t.Errorf("%s\n%s: %s", tc.reason, s.Condition, s.Message)
 			}
 			if conflict := strings.HasSuffix(tc.want, "NameConflict"); (s.Composed == nil) != conflict || (s.Warning != "") != conflict || (s.XRReady == "READY_FALSE") != conflict {
@@ -487,29 +336,23 @@ func TestNameConflict(t *testing.T) {
 	}
 	t.Run("AnotherStep", func(t *testing.T) {
 		h, _ := registered(t, tokenKubeconfig("canary-good"))
-		first := h.registration
+		first := h.registrations["argocd-cluster"]
 		for input, want := range map[string]string{
-			"output: {resourceName: second}":                             "cluster.name: another step of the pipeline registers a cluster by Secret argocd/cluster-prod-x7k2p",
-			"output: {resourceName: second}\ncluster: {name: secondary}": "",
+			"output: {resourceName: second}":                                          "cluster.name: another pipeline step already uses Secret argocd/cluster-prod-x7k2p",
+			"output: {resourceName: second, namespace: other}":                        "",
+			"output: {resourceName: second}\ncluster: {name: secondary, server: a.b}": "",
 		} {
 			structAt(first, "spec", "forProvider", "manifest", "metadata").Fields["name"] = structpb.NewStringValue("cluster-prod-x7k2p")
-			req := newRequest(t, h.xr, input, h.resources)
+			req := newRequest(t, h.xr, input, map[string]observation{"cluster": {resource: aks, details: map[string]string{"kubeconfig": kubeconfigOf("https://second.example.org", "token: canary-second")}}})
 			req.Desired.Resources["argocd-cluster"] = &fnv1.Resource{Resource: first}
-			rsp := h.run(t, req)
+			rsp := run(t, req)
 			fatal := ""
 			for _, r := range rsp.GetResults() {
 				fatal += r.GetMessage()
 			}
 			if !strings.HasPrefix(fatal, want) || want == "" && (fatal != "" || rsp.GetDesired().GetResources()["second"] == nil) {
-				t.Errorf("Two steps have one Secret, or cannot have two: %s", fatal)
+				t.Errorf("Two steps must not have one Secret, and may have two, with %s: %s", input, fatal)
 			}
-		}
-	})
-	t.Run("OnceRegistered", func(t *testing.T) {
-		h, before := registered(t, tokenKubeconfig("canary-good"))
-		h.secrets["argocd/cluster-prod"] = "{}"
-		if diff := cmp.Diff(before, manifestOf(t, h.reconcile(t))); diff != "" {
-			t.Errorf("A registration is not given up.\n-before, +after:\n%s", diff)
 		}
 	})
 }
@@ -522,7 +365,7 @@ func TestExpiryNotice(t *testing.T) {
 		h.now = notAfter.AddDate(0, 0, -days)
 		h.reconcile(t)
 		s := h.reconcile(t)
-		if got := strings.Contains(s.Message, "the client certificate expires on 2028-11-19"); got != want || s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
+		if got := strings.Contains(s.Message, "The client certificate expires on 2028-11-19"); got != want || s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
 			t.Errorf("%d days before: %s: %s", days, s.Condition, s.Message)
 		}
 	}
@@ -547,7 +390,7 @@ func TestStatus(t *testing.T) {
 	}
 
 	h.input = strings.Replace(h.input, "status.argocd", "status.earlier", 1)
-	if s := h.reconcile(t); !strings.Contains(s.Fatal, "statusFieldPath: status.earlier cannot be written") {
+	if s := h.reconcile(t); !strings.Contains(s.Fatal, "statusFieldPath: cannot write to status.earlier") {
 		t.Errorf("a field that another step gives another type: %+v", s)
 	}
 	for _, path := range []string{"spec.argocd", "status", "status.conditions", "status[", ""} {

@@ -75,7 +75,8 @@ func TestREADMEConsole(t *testing.T) {
 func TestREADMEReasons(t *testing.T) {
 	want := []string{
 		reasonRegistered, reasonRetained, reasonRegistering, reasonWaitingForKubeconfig, reasonWaitingForField,
-		reasonInvalidField, reasonInvalidKubeconfig, reasonUnsupportedCredentials, reasonDraining, reasonNameConflict,
+		reasonInvalidField, reasonInvalidKubeconfig, reasonUnsupportedCredentials, reasonDraining, reasonNameConflict, reasonServerConflict,
+		reasonAmbiguousKubeconfig, reasonCredentialsExpired, reasonUpdating,
 	}
 	rows := regexp.MustCompile("(?m)^\\| (?:True|False) \\| `(\\w+)` \\|").FindAllStringSubmatch(read(t, "README.md"), -1)
 	got := make([]string, 0, len(rows))

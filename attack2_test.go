@@ -1,0 +1,441 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/types/known/structpb"
+)
+
+// TestEmptied empties the composed resource, and takes away what else says how it was.
+func TestEmptied(t *testing.T) {
+	empty := map[string]func(res *structpb.Struct){
+		"ObjectWithoutManifest": func(o *structpb.Struct) { delete(structAt(o, "spec", "forProvider").GetFields(), "manifest") },
+		"ObjectEmptied":         func(o *structpb.Struct) { structAt(o, "spec", "forProvider").Fields["manifest"] = fields{}.value() },
+		"ObjectWithoutStatus":   func(o *structpb.Struct) { o.Fields["spec"] = fields{}.value(); delete(o.GetFields(), "status") },
+		"SecretWithoutData":     func(s *structpb.Struct) { delete(s.GetFields(), "data") },
+		"SecretEmptied":         func(s *structpb.Struct) { s.Fields["data"] = fields{}.value() },
+	}
+	for _, name := range slices.Sorted(maps.Keys(empty)) {
+		for _, unable := range []bool{false, true} {
+			for _, nameless := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%sUnable=%tNameless=%t", name, unable, nameless), func(t *testing.T) {
+					h := newHub(tokenKubeconfig("canary-good"))
+					h.unable = unable
+					h.input += "output: {type: " + name[:6] + "}"
+					h.registered(t)
+					res := clone(h.registrations["argocd-cluster"])
+					empty[name](res)
+					h.registrations["argocd-cluster"] = res
+					if name[:6] == "Secret" {
+						h.secrets["argocd/cluster-prod"] = res
+					}
+					h.resources, h.down = of(aks, ""), true
+					if nameless {
+						h.xr = strings.Replace(h.xr, "    crossplane.io/claim-name: prod\n", "", 1)
+					}
+					rsp := h.run(t, h.request(t))
+					c := rsp.GetConditions()[0]
+					r := composedRegistration("", rsp.GetDesired().GetResources()["argocd-cluster"].GetResource())
+					if r == nil {
+						t.Fatalf("We should never leave out what is registered, because Crossplane would delete it: %v", c)
+					}
+					cfg := decode(r.manifest, "config")
+					if hasNone := cfg == "" || cfg == noConfig; hasNone && conditionStatus(c.GetStatus()) != conditionFalse {
+						t.Errorf("We should not say that a cluster without credentials is registered: %v", c)
+					}
+					// Where nothing says how it was called, it is left as it is.
+					if left := r.data("name") == "" && cmp.Diff(structAt(res, "spec").AsMap(), structAt(r.resource, "spec").AsMap()) == ""; !left {
+						for _, k := range []string{"name", "server", "config"} {
+							if r.data(k) == "" {
+								t.Errorf("We should not write an empty %s: %v", k, c)
+							}
+						}
+						if r.secretName() != "argocd/cluster-prod" || r.data("name") != "prod" {
+							t.Errorf("We should not rename anything: %s, %s: %v", r.secretName(), r.data("name"), c)
+						}
+					} else if !nameless {
+						t.Errorf("We should compose what the input gives: %v", c)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestLabelsLost takes the labels and the data off the Object while their fields are missing,
+// too. The Secret still has them.
+func TestLabelsLost(t *testing.T) {
+	h, before := registered(t, tokenKubeconfig("canary-good"))
+	res := clone(h.registrations["argocd-cluster"])
+	delete(structAt(res, "spec", "forProvider", "manifest", "metadata").GetFields(), "labels")
+	h.registrations["argocd-cluster"] = res
+	h.environment = "{}"
+	h.xr = strings.Replace(h.xr, "    environment: production\n", "", 1)
+	s := h.reconcile(t)
+	if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" {
+		t.Errorf("We should keep the labels that the Secret has, because Argo CD prunes by them: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
+	}
+}
+
+// TestWithdrawnInConflict has the author withdraw the credentials of a registration that must
+// give way to another.
+func TestWithdrawnInConflict(t *testing.T) {
+	for kind, output := range outputs() {
+		for name, tc := range map[string]struct{ kubeconfig, before, after string }{
+			"OwnIdentity": {kubeconfigOf("https://api.example.org", ""), "credentials: {type: GCP}", "credentials: {type: Kubeconfig}"},
+			"Insecure":    {strings.Replace(tokenKubeconfig("canary-b"), "cluster: {server", "cluster: {insecure-skip-tls-verify: true, server", 1), "credentials: {allowInsecure: true}", ""},
+		} {
+			t.Run(name+"Of"+kind, func(t *testing.T) {
+				a := plainHub(namespacedXR, tokenKubeconfig("canary-a"), "cluster: {name: aa}")
+				b := plainHub(legacyXR, "", "cluster: {name: bb}\n"+tc.before+output)
+				b.resources = of(bucket, tc.kubeconfig)
+				share(t, a, b)
+				if s := b.reconcile(t); verdict(s) != "FALSE/ServerConflict" {
+					t.Fatalf("want a conflict: %s: %s", s.Condition, s.Message)
+				}
+				b.input = "cluster: {name: bb}\n" + tc.after + output
+				for range 3 {
+					s := b.reconcile(t)
+					if verdict(s) != "FALSE/ServerConflict" || dataOf(t, s)["config"] != noConfig || s.Ready != "READY_FALSE" {
+						t.Errorf("We should drop the credentials in a conflict, too, because the author withdrew them: %s, %s: %s: %v", s.Condition, s.Ready, s.Message, dataOf(t, s))
+					}
+				}
+				if got := decode(b.secrets["argocd/cluster-bb"], "config"); got != noConfig {
+					t.Errorf("the Secret has %s", got)
+				}
+				if s := a.reconcile(t); verdict(s) != "TRUE/Registered" {
+					t.Errorf("the older: %s: %s", s.Condition, s.Message)
+				}
+			})
+		}
+	}
+}
+
+// TestRotationAfterLabel rotates the credentials of a Secret that somebody labelled since the
+// provider saw it last.
+func TestRotationAfterLabel(t *testing.T) {
+	h, _ := registered(t, tokenKubeconfig("canary-good"))
+	h.down = true
+	h.edit("argocd/cluster-prod", func(s *structpb.Struct) {
+		structAt(s, "metadata", "labels").Fields["argocd.argoproj.io/kubernetes-version"] = structpb.NewStringValue("1.33")
+	})
+	if s := h.reconcile(t); verdict(s) != "TRUE/Registered" || h.repairOf() != "" {
+		t.Errorf("We should not mind what others add: %s: %s", s.Condition, s.Message)
+	}
+	// The provider may hide what it saw.
+	delete(structAt(h.registrations["argocd-cluster"], "status", "atProvider", "manifest").GetFields(), "data")
+	h.resources = of(aks, tokenKubeconfig("canary-new"))
+	for i := range 3 {
+		// From then on the Object holds the new token, and only what the provider saw is the old.
+		if i == 1 {
+			structAt(h.registrations["argocd-cluster"], "status", "atProvider", "manifest").Fields["data"] = h.secrets["argocd/cluster-prod"].GetFields()["data"]
+		}
+		if s := h.reconcile(t); verdict(s) != "TRUE/Updating" || s.Ready != "READY_TRUE" || h.repairOf() != "" {
+			t.Errorf("We should wait for the provider, because nobody changed what we wrote: %s, %s, repair %q: %s", s.Condition, s.Ready, h.repairOf(), s.Message)
+		}
+	}
+	h.down = false
+	h.provide("argocd-cluster")
+	if s := h.reconcile(t); verdict(s) != "TRUE/Registered" {
+		t.Errorf("written: %s: %s", s.Condition, s.Message)
+	}
+}
+
+// TestOlderDeleted deletes the Secret of the older of two registrations of one server.
+func TestOlderDeleted(t *testing.T) {
+	older, younger := teams(t, "cluster: {name: aa}", "cluster: {name: bb}")
+	share(t, older, younger)
+	if s := younger.reconcile(t); verdict(s) != "FALSE/ServerConflict" {
+		t.Fatalf("want a conflict: %s: %s", s.Condition, s.Message)
+	}
+	delete(older.secrets, "argocd/cluster-aa")
+	for range 3 {
+		if s := older.reconcile(t); strings.HasSuffix(s.Condition, "Conflict") || policiesOf(t, s) != nil {
+			t.Fatalf("We should make the older again, because its cluster did not change: %s: %s", s.Condition, s.Message)
+		}
+		if s := younger.reconcile(t); verdict(s) != "FALSE/ServerConflict" {
+			t.Errorf("the younger: %s: %s", s.Condition, s.Message)
+		}
+	}
+	if s := older.reconcile(t); verdict(s) != "TRUE/Registered" || older.secrets["argocd/cluster-aa"] == nil {
+		t.Errorf("the older: %s: %s", s.Condition, s.Message)
+	}
+}
+
+// TestMissingMap has one map vanish while another one changes.
+func TestMissingMap(t *testing.T) {
+	for _, order := range []string{"{fieldPath: spec.parameters.addons, keyPrefix: addons.example.org/}, {fieldPath: spec.extra}", "{fieldPath: spec.extra}, {fieldPath: spec.parameters.addons, keyPrefix: addons.example.org/}"} {
+		for kind, output := range outputs() {
+			t.Run(order+"Of"+kind, func(t *testing.T) {
+				h := plainHub(legacyXR+"  extra: {a: b}\n", tokenKubeconfig("canary-good"), "cluster: {labelsFrom: ["+order+"]}"+output)
+				h.registered(t)
+				h.xr = strings.Replace(h.xr, "  extra: {a: b}\n", "", 1)
+				h.xr = strings.Replace(h.xr, "ingress: nginx", "ingress: traefik", 1)
+				s := h.settle(t)
+				labels := labelsOf(t, s)
+				if got := []any{labels["addons.example.org/ingress"], labels["a"]}; cmp.Diff([]any{"traefik", "b"}, got) != "" || verdict(s) != "TRUE/Retained" {
+					t.Errorf("We should keep the missing map's entries and follow the other's, because that one is there: %v: %s: %s", got, s.Condition, s.Message)
+				}
+			})
+		}
+	}
+}
+
+// TestOtherKind has the Object hold something that is not a Secret.
+func TestOtherKind(t *testing.T) {
+	for _, unable := range []bool{false, true} {
+		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+		h.unable = unable
+		before := h.registered(t)
+		h.down = true
+		h.tamper(func(m *structpb.Struct) { m.Fields["kind"] = structpb.NewStringValue("ConfigMap") })
+		s := h.reconcile(t)
+		if s.Fatal != "" {
+			t.Fatalf("We should not stop the pipeline, because the author did nothing wrong: %s", s.Fatal)
+		}
+		if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+			t.Errorf("We should compose the Secret again: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
+		}
+	}
+	// Without our mark it is somebody else's.
+	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+	h.registrations["argocd-cluster"] = mustStruct(t, "{apiVersion: kubernetes.crossplane.io/v1alpha2, kind: Object, spec: {forProvider: {manifest: {apiVersion: v1, kind: ConfigMap, metadata: {namespace: a, name: b}}}}}")
+	if s := h.reconcile(t); !strings.Contains(s.Fatal, "not a cluster registration") {
+		t.Errorf("We should not replace another thing of our name: %s%s: %s", s.Fatal, s.Condition, s.Message)
+	}
+}
+
+// TestMarks takes one mark after another off what is composed. Each by itself is enough to
+// know our own registration.
+func TestMarks(t *testing.T) {
+	without := func(paths ...string) func(*structpb.Struct) {
+		return func(m *structpb.Struct) {
+			for _, p := range paths {
+				kind, key, _ := strings.Cut(p, " ")
+				delete(structAt(m, "metadata", kind).GetFields(), key)
+			}
+		}
+	}
+	owner, label := "annotations "+annotationComposite, "labels argocd.argoproj.io/secret-type"
+	for name, change := range map[string]func(*structpb.Struct){
+		"Owner": without(owner), "Label": without(label), "Both": without(owner, label),
+		"Kind": func(m *structpb.Struct) { delete(m.GetFields(), "kind") },
+	} {
+		for _, output := range []string{"Object", "Secret"} {
+			if name == "Kind" && output == "Secret" {
+				continue
+			}
+			t.Run(name+"Of"+output, func(t *testing.T) {
+				h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {type: "+output+"}")
+				before := h.registered(t)
+				h.down = true
+				h.tamper(change)
+				h.input += "\ncluster: {name: renamed}"
+				s := h.reconcile(t)
+				if s.Fatal != "" || strings.HasSuffix(s.Condition, "Conflict") {
+					t.Fatalf("We should know our own, because it has our resource name: %s%s: %s", s.Fatal, s.Condition, s.Message)
+				}
+				if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+					t.Errorf("We should restore it, and keep its identity: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
+				}
+			})
+		}
+	}
+}
+
+// TestBeenThere leaves only one sign that a Secret has been there. Each by itself keeps the
+// identity, also while the Object is not ready.
+func TestBeenThere(t *testing.T) {
+	ready := func(o *structpb.Struct, status string) {
+		for _, c := range structAt(o, "status").GetFields()["conditions"].GetListValue().GetValues() {
+			c.GetStructValue().Fields["status"] = structpb.NewStringValue(status)
+		}
+	}
+	unseen := func(o *structpb.Struct) { delete(structAt(o, "status").GetFields(), "atProvider") }
+	cases := map[string]struct {
+		reason string
+		change func(h *hub, o *structpb.Struct)
+		kept   bool
+	}{
+		"Secret": {"We should keep the identity of a Secret with our mark.", func(_ *hub, o *structpb.Struct) { delete(o.GetFields(), "status") }, true},
+		"Ready":  {"We should keep the identity of an Object that is ready.", func(h *hub, o *structpb.Struct) { h.unable = true; unseen(o) }, true},
+		"Seen":   {"We should keep the identity of what the provider has seen.", func(h *hub, o *structpb.Struct) { h.unable = true; ready(o, conditionFalse) }, true},
+		"Created": {"We should keep the identity of what the provider has created.", func(h *hub, o *structpb.Struct) {
+			h.unable = true
+			delete(o.GetFields(), "status")
+			structAt(o, "metadata", "annotations").Fields[annotationCreated] = structpb.NewStringValue("2027-01-01T00:00:00Z")
+		}, true},
+		"SeenAndSecretDeleted": {"We should keep the identity of a Secret that was deleted, because it is about to be there again.", func(h *hub, o *structpb.Struct) { ready(o, conditionFalse); h.secrets = map[string]*structpb.Struct{} }, true},
+		"Nothing": {"We should follow the input if there never was a Secret.", func(h *hub, o *structpb.Struct) {
+			ready(o, conditionFalse)
+			unseen(o)
+			h.secrets = map[string]*structpb.Struct{}
+		}, false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+			before := h.registered(t)
+			h.down = true
+			o := clone(h.registrations["argocd-cluster"])
+			tc.change(h, o)
+			h.registrations["argocd-cluster"] = o
+			h.input = "cluster: {name: renamed}\noutput: {namespace: gitops, name: other}"
+			s := h.reconcile(t)
+			if diff := cmp.Diff(before, manifestOf(t, s)); (diff == "") != tc.kept {
+				t.Errorf("%s\n%s: %s\n-before, +after:\n%s", tc.reason, s.Condition, s.Message, diff)
+			}
+			if strings.Contains(s.Message, "not applied") != tc.kept {
+				t.Errorf("%s\n%s", tc.reason, s.Message)
+			}
+		})
+	}
+}
+
+// TestInvalidName has the name's source get a value that cannot be a name, once the cluster is
+// registered.
+func TestInvalidName(t *testing.T) {
+	cases := map[string]struct {
+		reason, before, after, message string
+		xr                             func(string) string
+	}{
+		"Field": {
+			"We should keep the name while its field holds none.", "cluster: {nameFromFieldPath: spec.parameters.environment}", "", "the XR's field spec.parameters.environment cannot be used",
+			func(xr string) string {
+				return strings.Replace(xr, "environment: production", "environment: in-cluster", 1)
+			},
+		},
+		"FieldNoString": {
+			"We should keep the name while its field is not a string.", "cluster: {nameFromFieldPath: spec.parameters.environment}", "", "must be a string",
+			func(xr string) string { return strings.Replace(xr, "environment: production", "environment: 3", 1) },
+		},
+		"XR": {
+			"We should keep the name where the XR's own cannot be one.", "cluster: {name: production}", "cluster: {}", "the XR's field metadata.name cannot be used as the cluster's name",
+			func(xr string) string { return xr },
+		},
+	}
+	for name, tc := range cases {
+		for kind, output := range outputs() {
+			t.Run(name+"Of"+kind, func(t *testing.T) {
+				h := plainHub(legacyXR, tokenKubeconfig("canary-good"), tc.before+output)
+				if name == "XR" {
+					h.xr = strings.ReplaceAll(legacyXR, "prod-x7k2p", "in-cluster")
+				}
+				before := h.registered(t)
+				h.xr = tc.xr(h.xr)
+				if tc.after != "" {
+					h.input = tc.after + output
+				}
+				for range 2 {
+					s := h.reconcile(t)
+					if verdict(s) != "TRUE/Retained" || !says(s.Message, tc.message) || s.Ready != "READY_TRUE" {
+						t.Errorf("%s\n%s, %s: %s", tc.reason, s.Condition, s.Ready, s.Message)
+					}
+					if strings.Contains(s.Message, "not applied") {
+						t.Errorf("We should not say that a change was not applied, because there is nothing to apply: %s", s.Message)
+					}
+					after := manifestOf(t, s)
+					if diff := cmp.Diff(before["data"], after["data"]); diff != "" || before["metadata"].(map[string]any)["name"] != after["metadata"].(map[string]any)["name"] {
+						t.Errorf("%s\n-before, +after:\n%s", tc.reason, diff)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestNamelessUnready has the name's field vanish before there is a Secret.
+func TestNamelessUnready(t *testing.T) {
+	for _, unable := range []bool{false, true} {
+		h := newHub(tokenKubeconfig("canary-good"))
+		h.unable, h.down = unable, true
+		before := manifestOf(t, h.reconcile(t))
+		h.xr = strings.Replace(h.xr, "    crossplane.io/claim-name: prod\n", "", 1)
+		for range 2 {
+			s := h.reconcile(t)
+			if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "FALSE/Registering" || !strings.Contains(s.Message, "metadata.labels[crossplane.io/claim-name], which is not set") {
+				t.Errorf("We should keep the name, because there is no other: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
+			}
+		}
+	}
+}
+
+// TestTerminating has somebody delete the Object, to have another name applied. The Object
+// deletes the Secret that it holds at its end: until then it must be the old one.
+func TestTerminating(t *testing.T) {
+	terminate := func(h *hub) {
+		o := clone(h.registrations["argocd-cluster"])
+		structAt(o, "metadata").Fields["deletionTimestamp"] = structpb.NewStringValue("2027-01-01T00:00:00Z")
+		h.registrations["argocd-cluster"] = o
+		h.down = true
+	}
+	for _, argoCD := range []string{"Local", "Remote"} {
+		t.Run(argoCD, func(t *testing.T) {
+			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {argoCD: "+argoCD+"}")
+			h.remote = argoCD == "Remote"
+			before := h.registered(t)
+			terminate(h)
+			h.input += "\ncluster: {name: renamed}"
+			for range 2 {
+				s := h.reconcile(t)
+				if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "FALSE/Registering" || s.Ready != "READY_FALSE" || h.repairOf() != "" {
+					t.Errorf("We should leave the Object its Secret, because it would orphan that: %s, %s: %s\n-before, +after:\n%s", s.Condition, s.Ready, s.Message, diff)
+				}
+			}
+			// The provider deletes the Secret.
+			delete(h.secrets, prodKey)
+			for _, v := range structAt(h.registrations["argocd-cluster"], "status").GetFields()["conditions"].GetListValue().GetValues() {
+				if c := v.GetStructValue(); stringAt(c, "type") == "Ready" {
+					c.Fields["status"], c.Fields["reason"] = structpb.NewStringValue(conditionFalse), structpb.NewStringValue("Deleting")
+				}
+			}
+			s := h.reconcile(t)
+			if dataOf(t, s)["name"] != "renamed" || verdict(s) != "FALSE/Registering" || s.Ready != "READY_FALSE" || h.repairOf() != "" {
+				t.Errorf("We should then follow the input: %s: %s: %v", s.Condition, s.Message, dataOf(t, s))
+			}
+			h.registrations, h.down = map[string]*structpb.Struct{}, false
+			if s := h.settle(t); dataOf(t, s)["name"] != "renamed" || verdict(s) != "TRUE/Registered" {
+				t.Errorf("once the Object is gone: %s: %s", s.Condition, s.Message)
+			}
+		})
+	}
+}
+
+// TestClaimLabels has the claim's names be no values of labels. Kubernetes would refuse the
+// whole Secret.
+func TestClaimLabels(t *testing.T) {
+	const ref = "namespace: team-a, name: prod}"
+	long := strings.Repeat("x", 64)
+	for kind, output := range outputs() {
+		t.Run(kind, func(t *testing.T) {
+			h := plainHub(strings.Replace(legacyXR, ref, "namespace: 'not a label!', name: "+long+"}", 1), tokenKubeconfig("canary-good"), output)
+			h.reconcile(t)
+			s := h.reconcile(t)
+			labels := labelsOf(t, s)
+			for _, k := range []string{labelClaimName, labelClaimNamespace} {
+				if v, ok := labels[k]; ok {
+					t.Errorf("We should leave out %s, because %q is no value of a label", k, v)
+				}
+			}
+			if verdict(s) != "TRUE/Registered" {
+				t.Errorf("%s: %s", s.Condition, s.Message)
+			}
+			h = plainHub(legacyXR, tokenKubeconfig("canary-good"), output)
+			h.registered(t)
+			h.xr = strings.Replace(h.xr, ref, "namespace: 'not a label!', name: "+long+"}", 1)
+			labels = labelsOf(t, h.reconcile(t))
+			if got := []any{labels[labelClaimName], labels[labelClaimNamespace]}; cmp.Diff([]any{"prod", "team-a"}, got) != "" {
+				t.Errorf("We should keep the labels, because Argo CD may select by them: %v", got)
+			}
+		})
+	}
+	h := plainHub(strings.ReplaceAll(legacyXR, "prod-x7k2p", long), tokenKubeconfig("canary-good"), "")
+	if v, ok := labelsOf(t, h.reconcile(t))[labelComposite]; ok {
+		t.Errorf("We should leave out the XR's name, because %q is no value of a label", v)
+	}
+}

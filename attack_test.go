@@ -1,0 +1,501 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
+)
+
+const (
+	objectOutput = "\noutput: {type: Object}\n"
+	secretOutput = "\noutput: {type: Secret}\n"
+
+	prodKey = "argocd/cluster-prod-x7k2p"
+)
+
+// outputs are both kinds of output, by their names.
+func outputs() map[string]string {
+	return map[string]string{"Object": objectOutput, "Secret": secretOutput}
+}
+
+// verdict returns a condition's status and reason.
+func verdict(s summary) string {
+	_, v, _ := strings.Cut(s.Condition, "=")
+	return v
+}
+
+// tamper changes the Secret's manifest in the composed resource, as somebody who may edit that
+// can, and lets the provider write it.
+func (h *hub) tamper(change func(manifest *structpb.Struct)) {
+	res := clone(h.registrations["argocd-cluster"])
+	h.registrations["argocd-cluster"] = res
+	if stringAt(res, "kind") == kindSecret {
+		change(res)
+		h.secrets[stringAt(res, "metadata", "namespace")+"/"+stringAt(res, "metadata", "name")] = res
+		return
+	}
+	change(structAt(res, "spec", "forProvider", "manifest"))
+	h.provide("argocd-cluster")
+}
+
+// repairOf returns the annotation that has the provider repair the Secret.
+func (h *hub) repairOf() string {
+	return stringAt(h.registrations["argocd-cluster"], "metadata", "annotations", annotationRepair)
+}
+
+// policiesOf returns the management policies of a composed Object.
+func policiesOf(t testing.TB, s summary) any {
+	t.Helper()
+	manifestOf(t, s)
+	return s.Composed["spec"].(map[string]any)["managementPolicies"]
+}
+
+// share has hubs be one: each has the same Secrets. The first registers first.
+func share(t testing.TB, hubs ...*hub) {
+	t.Helper()
+	rsps := make([]*fnv1.RunFunctionResponse, len(hubs))
+	for i, h := range hubs {
+		h.secrets = hubs[0].secrets
+		h.revision = 100 * i
+		rsps[i] = h.run(t, h.request(t))
+	}
+	for i, h := range hubs {
+		h.apply(t, rsps[i])
+	}
+	for range 3 {
+		for _, h := range hubs {
+			h.reconcile(t)
+		}
+	}
+}
+
+// teams returns the hubs of two teams' XRs.
+func teams(t testing.TB, first, second string) (a, b *hub) {
+	t.Helper()
+	a = plainHub(namespacedXR, tokenKubeconfig("canary-a"), first)
+	b = plainHub(strings.Replace(namespacedXR, "team-a", "team-b", 1), tokenKubeconfig("canary-b"), second)
+	return a, b
+}
+
+// TestNoConnection has neither a kubeconfig nor the server's field. Both may come.
+func TestNoConnection(t *testing.T) {
+	for name, output := range outputs() {
+		t.Run(name, func(t *testing.T) {
+			missing := "cluster: {serverFromFieldPath: spec.parameters.missing}" + output
+			h := plainHub(legacyXR, "", missing)
+			s := h.reconcile(t)
+			if verdict(s) != "FALSE/WaitingForKubeconfig" || s.Composed != nil || s.XRReady != "READY_FALSE" {
+				t.Errorf("We should wait, because a fatal result would keep the cluster itself from being created: %s%s: %s", s.Fatal, s.Condition, s.Message)
+			}
+			if !strings.Contains(s.Message, "o composed resource has published a kubeconfig") || !strings.Contains(s.Message, "aiting for the XR's field spec.parameters.missing") {
+				t.Errorf("We should say all that is missing, because all of it must come: %s", s.Message)
+			}
+
+			h = plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {serverFromFieldPath: spec.parameters.apiserver}"+output)
+			before := h.registered(t)
+			h.input, h.resources = missing, of(aks, "")
+			s = h.reconcile(t)
+			if s.Fatal != "" || verdict(s) != "TRUE/Retained" || s.Ready != "READY_TRUE" {
+				t.Fatalf("We should keep the connection, because what is missing may come back: %s%s: %s", s.Fatal, s.Condition, s.Message)
+			}
+			if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+				t.Errorf("-before, +after:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestForeignSecret replaces a registered cluster's Secret by another's.
+func TestForeignSecret(t *testing.T) {
+	cases := map[string]struct{ reason, metadata string }{
+		"MadeByHand": {"We should never take over a Secret that was made by hand.", "annotations: {hand: made}"},
+		"AnotherXRs": {"We should never take over another XR's Secret.", "annotations: {argocd.fn.crossplane.io/composite: GKECluster.platform.example.org/team-b/prod}"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+			h.registered(t)
+			delete(h.secrets, prodKey)
+			h.store(mustStruct(t, "{apiVersion: v1, kind: Secret, metadata: {namespace: argocd, name: cluster-prod-x7k2p, labels: {argocd.argoproj.io/secret-type: cluster}, "+tc.metadata+"}, data: {server: aHR0cHM6Ly9vdGhlcg==, name: b3RoZXI=, config: e30=}}"))
+			foreign := clone(h.secrets[prodKey])
+			// The provider looks at what it no longer writes, and says what it sees.
+			for i := range 4 {
+				s := h.reconcile(t)
+				if verdict(s) != "FALSE/NameConflict" || s.Ready != "READY_FALSE" {
+					t.Errorf("%s\nreconcile %d: %s, %s: %s", tc.reason, i, s.Condition, s.Ready, s.Message)
+				}
+				if diff := cmp.Diff([]any{"Observe"}, policiesOf(t, s)); diff != "" {
+					t.Errorf("%s\nreconcile %d: policies: -want, +got:\n%s", tc.reason, i, diff)
+				}
+				if diff := cmp.Diff(foreign.AsMap(), h.secrets[prodKey].AsMap()); diff != "" {
+					t.Fatalf("%s\nreconcile %d: -before, +after:\n%s", tc.reason, i, diff)
+				}
+			}
+			h.input = "credentials: {type: Exec, exec: {command: x}}"
+			h.resources = of(aks, "")
+			for range 2 {
+				s := h.reconcile(t)
+				if diff := cmp.Diff(foreign.AsMap(), h.secrets[prodKey].AsMap()); diff != "" || verdict(s) != "FALSE/NameConflict" {
+					t.Errorf("We should leave it alone even if the author withdraws our credentials, because it has none of them: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
+				}
+			}
+			h.input, h.resources = "", of(aks, tokenKubeconfig("canary-good"))
+			delete(h.secrets, prodKey)
+			if s := h.settle(t); verdict(s) != "TRUE/Registered" || dataOf(t, s)["server"] != "https://api.example.org" {
+				t.Errorf("We should go on once the other is gone: %s: %s", s.Condition, s.Message)
+			}
+		})
+	}
+}
+
+// TestLoserRenames has the loser of a conflict do what the condition says.
+func TestLoserRenames(t *testing.T) {
+	for name, rename := range map[string]string{"ClusterName": "cluster: {name: free}", "OutputName": "cluster: {name: free}\noutput: {name: cluster-free}"} {
+		t.Run(name, func(t *testing.T) {
+			winner, loser := teams(t, "cluster: {name: shared}", "cluster: {name: shared}")
+			winner.resources = of(aks, kubeconfigOf("https://a.example.org", "token: canary-a"))
+			share(t, winner, loser)
+			if strings.Contains(stringAt(winner.secrets["argocd/cluster-shared"], "metadata", "annotations", annotationComposite), "team-b") {
+				winner, loser = loser, winner
+			}
+			s := loser.reconcile(t)
+			if verdict(s) != "FALSE/NameConflict" || !strings.Contains(s.Message, "Set cluster.name") {
+				t.Fatalf("want a loser: %s: %s", s.Condition, s.Message)
+			}
+			before := clone(winner.secrets["argocd/cluster-shared"])
+			loser.input = rename
+			s = loser.settle(t)
+			if verdict(s) != "TRUE/Registered" || dataOf(t, s)["name"] != "free" || winner.secrets["argocd/cluster-free"] == nil {
+				t.Errorf("We should register it under the other name, because its condition asked for one: %s: %s", s.Condition, s.Message)
+			}
+			if diff := cmp.Diff(before.AsMap(), winner.secrets["argocd/cluster-shared"].AsMap()); diff != "" {
+				t.Errorf("We should leave the winner's Secret as it is: -before, +after:\n%s", diff)
+			}
+			if s := winner.reconcile(t); verdict(s) != "TRUE/Registered" {
+				t.Errorf("the winner: %s: %s", s.Condition, s.Message)
+			}
+		})
+	}
+}
+
+// TestLoserKeepsNothing has the loser of a conflict take another name while its fields are
+// missing. Nothing of the winner's Secret becomes its own.
+func TestLoserKeepsNothing(t *testing.T) {
+	winner, loser := teams(t, "cluster: {name: shared, labels: {winner: 'true'}}", "cluster: {name: shared}")
+	winner.resources = of(aks, kubeconfigOf("https://a.example.org", "token: canary-a"))
+	winner.registered(t)
+	loser.secrets = map[string]*structpb.Struct{}
+	loser.reconcile(t)
+	loser.secrets = winner.secrets
+	loser.reconcile(t)
+	loser.provide("argocd-cluster")
+	if s := loser.reconcile(t); verdict(s) != "FALSE/NameConflict" {
+		t.Fatalf("want a loser: %s: %s", s.Condition, s.Message)
+	}
+	loser.input = "cluster: {name: free, labelsFrom: [{fieldPath: spec.missing}]}"
+	s := loser.reconcile(t)
+	if v, ok := labelsOf(t, s)["winner"]; ok || dataOf(t, s)["server"] != "https://api.example.org" {
+		t.Errorf("We should not keep another's label (%v) or server: %s: %s: %v", v, s.Condition, s.Message, dataOf(t, s))
+	}
+}
+
+// TestVoucherGone takes away for a moment what vouches for the server.
+func TestVoucherGone(t *testing.T) {
+	const environmentServer, statusServer = "cluster: {serverFromEnvironmentFieldPath: cluster.endpoint}", "cluster: {serverFromFieldPath: status.endpoint}"
+	cases := map[string]struct {
+		reason, input, kubeconfig, xr string
+	}{
+		"Environment":              {"We should keep the connection while the environment is empty, because that withdraws nothing.", environmentServer, kubeconfigOf(gkeServer, ""), namespacedXR},
+		"EnvironmentAndKubeconfig": {"We should keep the connection while both are gone.", environmentServer, "", namespacedXR},
+		"DesiredStatus":            {"We should keep the connection while no earlier step gives the field.", statusServer, kubeconfigOf(gkeServer, ""), namespacedXR},
+		"DesiredStatusAndObserved": {"We should keep the author's server, and not take the user's.", statusServer, "", namespacedXR + "status: {endpoint: attacker.example.org}\n"},
+	}
+	for name, tc := range cases {
+		for kind, output := range outputs() {
+			t.Run(name+"Of"+kind, func(t *testing.T) {
+				// A namespaced XR composes a Secret only where Argo CD is in its namespace.
+				output = strings.Replace(output, "Secret}", "Secret, namespace: team-a}", 1)
+				h := plainHub(namespacedXR, "", tc.input+output)
+				h.resources = of(gke, kubeconfigOf(gkeServer, ""))
+				var before map[string]any
+				for range 3 {
+					req := h.request(t)
+					req.Desired.Composite.Resource = mustStruct(t, "status: {endpoint: west.example.org}")
+					s := h.apply(t, h.run(t, req))
+					before = manifestOf(t, s)
+				}
+				h.environment, h.xr, h.resources = "{}", tc.xr, of(gke, tc.kubeconfig)
+				for range 2 {
+					s := h.reconcile(t)
+					if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" || s.Ready != "READY_TRUE" {
+						t.Errorf("%s\n%s, %s: %s\n-before, +after:\n%s", tc.reason, s.Condition, s.Ready, s.Message, diff)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestVouchingWithdrawn has the author withdraw what allowed Argo CD's own identity.
+func TestVouchingWithdrawn(t *testing.T) {
+	plugin := kubeconfigOf(attacker, "exec: {command: gke-gcloud-auth-plugin}")
+	none := kubeconfigOf("https://x.example.org", "")
+	cases := map[string]struct {
+		reason, before, kubeconfig, after string
+		gone                              bool
+	}{
+		"ServerRemoved":                {"We should drop Argo CD's identity, because nobody vouches for the server any more.", "cluster: {server: 'https://author.example.org'}", plugin, "", false},
+		"ServerRemovedAndSource":       {"We should drop Argo CD's identity if the kubeconfig is empty, too.", "cluster: {server: 'https://author.example.org'}", plugin, "", true},
+		"ServerChangedAndSource":       {"We should drop Argo CD's identity, because the author gives another server.", "cluster: {server: 'https://author.example.org'}", plugin, "cluster: {server: 'https://new.example.org'}", true},
+		"TypeRemoved":                  {"We should drop Argo CD's identity, because the author chose it by its type.", "credentials: {type: GCP}", none, "", false},
+		"TypeRemovedAndSource":         {"We should drop Argo CD's identity if the kubeconfig is empty, too.", "credentials: {type: GCP}", none, "", true},
+		"ServerFromUsersFieldOnceType": {"We should drop Argo CD's identity if the XR's user is to give the server.", "credentials: {type: GCP}", none, "credentials: {type: GCP}\ncluster: {serverFromFieldPath: spec.parameters.apiserver}", false},
+	}
+	for name, tc := range cases {
+		for kind, output := range outputs() {
+			t.Run(name+"Of"+kind, func(t *testing.T) {
+				h := plainHub(legacyXR, "", tc.before+output)
+				h.resources = of(bucket, tc.kubeconfig)
+				h.registered(t)
+				h.input = tc.after + output
+				if tc.gone {
+					h.resources = of(bucket, "")
+				}
+				for range 3 {
+					s := h.reconcile(t)
+					if verdict(s) != "FALSE/UnsupportedCredentials" || dataOf(t, s)["config"] != noConfig || s.Ready != "READY_FALSE" {
+						t.Errorf("%s\n%s, %s: %s\n%v", tc.reason, s.Condition, s.Ready, s.Message, dataOf(t, s))
+					}
+				}
+				if got := decode(h.secrets[prodKey], "config"); got != noConfig {
+					t.Errorf("%s\nthe Secret has %s", tc.reason, got)
+				}
+			})
+		}
+	}
+}
+
+// TestSourceEdited edits the annotation that names the source, and the server with it.
+func TestSourceEdited(t *testing.T) {
+	for _, source := range []string{"", "nonexistent", "bucket", "cluster"} {
+		for kind, output := range outputs() {
+			t.Run(fmt.Sprintf("%qOf%s", source, kind), func(t *testing.T) {
+				h := plainHub(legacyXR, "", output)
+				h.resources = of(gke, kubeconfigOf(gkeServer, ""))
+				h.registered(t)
+				delete(h.secrets, prodKey)
+				h.tamper(func(m *structpb.Struct) {
+					structAt(m, "data").Fields["server"] = structpb.NewStringValue(base64Of(attacker))
+					structAt(m, "metadata", "annotations").Fields[annotationSource] = structpb.NewStringValue(source)
+					if source == "" {
+						delete(structAt(m, "metadata", "annotations").GetFields(), annotationSource)
+					}
+				})
+				h.resources = of(gke, "")
+				h.resources["bucket"] = observation{resource: bucket}
+				for range 2 {
+					s := h.reconcile(t)
+					if d := dataOf(t, s); d["config"] != noConfig || verdict(s) != "FALSE/UnsupportedCredentials" {
+						t.Errorf("We should not send a token to a server that the cloud's status does not name, whatever the annotation says: %s: %s: %v", s.Condition, s.Message, d)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestOtherCloud has one cloud's resource vouch for another cloud's token.
+func TestOtherCloud(t *testing.T) {
+	cases := map[string]struct{ reason, resource, kubeconfig, input string }{
+		"AWSToGKE":          {"We should not send an AWS token to a GKE cluster.", gke, kubeconfigOf(gkeServer, strings.Replace(eksExec, "demo", "prod", 1)), ""},
+		"GoogleToAKS":       {"We should not send a Google token to an AKS cluster.", aks, kubeconfigOf("https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io", "exec: {command: gke-gcloud-auth-plugin}"), ""},
+		"AzureToGKE":        {"We should not send an Azure token to a GKE cluster.", gke, kubeconfigOf(gkeServer, "exec: {command: kubelogin, args: [get-token]}"), ""},
+		"GoogleToAKSByType": {"We should not send a Google token to an AKS cluster even if the author chose the type.", aks, kubeconfigOf("https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io", ""), "credentials: {type: GCP}"},
+	}
+	for name, tc := range cases {
+		for kind, output := range outputs() {
+			t.Run(name+"Of"+kind, func(t *testing.T) {
+				h := plainHub(legacyXR, "", tc.input+output)
+				h.resources = of(tc.resource, tc.kubeconfig)
+				if s := h.reconcile(t); s.Composed != nil || verdict(s) != "FALSE/UnsupportedCredentials" {
+					t.Errorf("%s\n%s%s: %s", tc.reason, s.Fatal, s.Condition, s.Message)
+				}
+			})
+		}
+	}
+}
+
+// TestNameEdited edits Argo CD's name of the cluster. The old one comes back.
+func TestNameEdited(t *testing.T) {
+	edit := func(name string) func(*structpb.Struct) {
+		return func(m *structpb.Struct) {
+			structAt(m, "data").Fields["name"] = structpb.NewStringValue(base64Of(name))
+		}
+	}
+	for _, name := range []string{"in-cluster", "renamed", "", "a\nb"} {
+		for kind, output := range outputs() {
+			t.Run(fmt.Sprintf("%qOf%s", name, kind), func(t *testing.T) {
+				h := plainHub(legacyXR, tokenKubeconfig("canary-good"), output)
+				before := h.registered(t)
+				h.tamper(edit(name))
+				s := h.reconcile(t)
+				if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+					t.Errorf("We should restore the name, because Argo CD deletes the Applications of a renamed cluster: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
+				}
+				if s := h.settle(t); verdict(s) != "TRUE/Registered" || decode(h.secrets[prodKey], "name") != "prod-x7k2p" {
+					t.Errorf("restored: %s: %s", s.Condition, s.Message)
+				}
+			})
+			t.Run(fmt.Sprintf("%qAdoptedAs%s", name, kind), func(t *testing.T) {
+				h := plainHub(legacyXR, tokenKubeconfig("canary-good"), output)
+				before := h.registered(t)
+				h.edit(prodKey, edit(name))
+				h.registrations = map[string]*structpb.Struct{}
+				if diff := cmp.Diff(before, manifestOf(t, h.reconcile(t))); diff != "" {
+					t.Errorf("We should not adopt the name with the Secret, because somebody else wrote it: -before, +after:\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+// TestEarlierSteps has earlier steps of the pipeline compose something that looks like a
+// registration, or is one.
+func TestEarlierSteps(t *testing.T) {
+	run := func(t *testing.T, h *hub, name string, earlier *structpb.Struct) summary {
+		t.Helper()
+		req := h.request(t)
+		req.Desired.Resources["first"] = &fnv1.Resource{Resource: earlier}
+		return summarize(t, h.run(t, req), name)
+	}
+	for kind, output := range outputs() {
+		for _, unable := range []bool{false, true} {
+			t.Run(fmt.Sprintf("SecretOf%sUnable=%t", kind, unable), func(t *testing.T) {
+				info := mustStruct(t, "{apiVersion: v1, kind: Secret, metadata: {namespace: argocd, name: info}, data: {name: "+base64Of("prod-x7k2p")+", server: "+base64Of("https://api.example.org")+"}}")
+				h := plainHub(legacyXR, tokenKubeconfig("canary-good"), output)
+				h.unable = unable
+				if s := run(t, h, "argocd-cluster", info); s.Composed == nil {
+					t.Errorf("We should not take any Secret for a registration: %s%s: %s", s.Fatal, s.Condition, s.Message)
+				}
+				h.registered(t)
+				if s := run(t, h, "argocd-cluster", info); verdict(s) != "TRUE/Registered" {
+					t.Errorf("We should not take any Secret for a registration: %s%s: %s", s.Fatal, s.Condition, s.Message)
+				}
+			})
+		}
+	}
+	first := func(t *testing.T, input string) (*hub, *structpb.Struct) {
+		t.Helper()
+		h := plainHub(legacyXR+"    other: prod-x7k2p\n", tokenKubeconfig("canary-good"), input)
+		return h, h.run(t, h.request(t)).GetDesired().GetResources()["argocd-cluster"].GetResource()
+	}
+	cases := map[string]struct {
+		reason, input, want string
+	}{
+		"Namespace":            {"We should register one cluster in two namespaces, because each is another Argo CD's.", "namespace: gitops", "FALSE/Registering"},
+		"Remote":               {"We should register one cluster here and in a remote Argo CD.", "argoCD: Remote, object: {providerConfigRef: {name: eu}}", "FALSE/Registering"},
+		"RemoteOfAnotherName":  {"We should register it there under another Secret's name, too.", "name: foo, argoCD: Remote, object: {providerConfigRef: {name: eu}}", "FALSE/Registering"},
+		"SameArgoCDOtherNames": {"We should not register one server twice in one Argo CD, because it would use one's credentials for both.", "name: foo}\ncluster: {name: foo", "FALSE/ServerConflict"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			h, earlier := first(t, "")
+			h.input = "output: {resourceName: second, " + tc.input + "}"
+			if s := run(t, h, "second", earlier); verdict(s) != tc.want || (s.Composed == nil) == (tc.want == "FALSE/Registering") {
+				t.Errorf("%s\nwant %s, got %s%s: %s", tc.reason, tc.want, s.Fatal, s.Condition, s.Message)
+			}
+		})
+	}
+	for kind, output := range outputs() {
+		t.Run("NameByFieldOf"+kind, func(t *testing.T) {
+			h, earlier := first(t, output)
+			h.input = "cluster: {nameFromFieldPath: spec.parameters.other}\noutput: {resourceName: second, " + strings.TrimPrefix(output, "\noutput: {")
+			if s := run(t, h, "second", earlier); s.Fatal != "" || s.Composed != nil || verdict(s) != "FALSE/NameConflict" {
+				t.Errorf("We should say that two steps have one name, because the XR's user chose it and not the author: %s%s: %s", s.Fatal, s.Condition, s.Message)
+			}
+		})
+	}
+	t.Run("NameByFieldOnceRegistered", func(t *testing.T) {
+		_, earlier := first(t, "")
+		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {nameFromFieldPath: metadata.name}")
+		h.registered(t)
+		s := run(t, h, "argocd-cluster", earlier)
+		if diff := cmp.Diff([]any{"Observe"}, policiesOf(t, s)); diff != "" || verdict(s) != "FALSE/NameConflict" {
+			t.Errorf("We should not delete the Secret with our Object, because the earlier step has it: %s: %s\n-want, +got:\n%s", s.Condition, s.Message, diff)
+		}
+	})
+	t.Run("OlderThanEarlierStep", func(t *testing.T) {
+		_, earlier := first(t, "cluster: {name: foo}")
+		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+		h.unable = true
+		h.registered(t)
+		if s := run(t, h, "argocd-cluster", earlier); verdict(s) != "TRUE/Registered" {
+			t.Errorf("We should go on with a registration that is there, because a step that is new must not end it: %s%s: %s", s.Fatal, s.Condition, s.Message)
+		}
+	})
+	t.Run("TwoRemoteArgoCDs", func(t *testing.T) {
+		h, earlier := first(t, "output: {argoCD: Remote, object: {providerConfigRef: {name: us}}}")
+		h.input = "output: {resourceName: second, argoCD: Remote, object: {providerConfigRef: {name: eu}}}"
+		if s := run(t, h, "second", earlier); verdict(s) != "FALSE/Registering" || s.Composed == nil {
+			t.Errorf("We should register one cluster in two remote Argo CDs: %s%s: %s", s.Fatal, s.Condition, s.Message)
+		}
+		h.input = strings.Replace(h.input, "eu", "us", 1)
+		if s := run(t, h, "second", earlier); !strings.Contains(s.Fatal, "cluster.name: another pipeline step already uses Secret "+prodKey) {
+			t.Errorf("We should not have two steps write one Secret of one Argo CD: %s%s: %s", s.Fatal, s.Condition, s.Message)
+		}
+	})
+}
+
+// TestResourceNameAndMore changes output.resourceName together with what else identifies the
+// registration.
+func TestResourceNameAndMore(t *testing.T) {
+	for _, input := range []string{
+		"output: {resourceName: other, name: foo%s}",
+		"output: {resourceName: other, namespace: gitops%s}",
+		"output: {resourceName: other, name: foo, namespace: gitops%s}",
+		"output: {resourceName: other, name: cluster-prod-x7k2p%s}\ncluster: {name: renamed}",
+		"output: {resourceName: other, namespace: gitops%s}\ncluster: {name: renamed}\nkubeconfigFrom: {resourceName: cluster}",
+		"output: {resourceName: other%s}\ncluster: {nameFromFieldPath: spec.missing}",
+	} {
+		for kind := range outputs() {
+			for _, unable := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%sOf%sUnable=%t", input, kind, unable), func(t *testing.T) {
+					h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {type: "+kind+"}")
+					h.unable = unable
+					before := h.registered(t)
+					h.input = fmt.Sprintf(input, ", type: "+kind)
+					for range 3 {
+						s := h.reconcile(t)
+						if s.Fatal != "" || s.Composed == nil || h.registrations["other"] != nil {
+							t.Fatalf("We should go on with the composed resource, because Crossplane would delete it and Argo CD the Applications: %s%s: %s", s.Fatal, s.Condition, s.Message)
+						}
+						if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || s.Ready != "READY_TRUE" || !strings.HasPrefix(s.Condition, "ArgoCDClusterRegistered=TRUE/") {
+							t.Errorf("%s, %s: %s\n-before, +after:\n%s", s.Condition, s.Ready, s.Message, diff)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestOthersRegistration has the XR observe a registration that is marked as another XR's.
+func TestOthersRegistration(t *testing.T) {
+	for kind := range outputs() {
+		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {type: "+kind+"}")
+		h.registered(t)
+		h.tamper(func(m *structpb.Struct) {
+			structAt(m, "metadata", "annotations").Fields[annotationComposite] = structpb.NewStringValue("XAKSCluster.platform.example.org/other")
+		})
+		h.input = "output: {resourceName: second, type: " + kind + ", namespace: gitops}"
+		rsp := h.run(t, h.request(t))
+		if _, adopted := rsp.GetDesired().GetResources()["argocd-cluster"]; adopted {
+			t.Errorf("We should not go on with another XR's registration under a name that is not ours: %s: %v", kind, rsp.GetConditions())
+		}
+	}
+}

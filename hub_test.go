@@ -1,0 +1,394 @@
+package main
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
+)
+
+// A hub simulates Crossplane, provider-kubernetes and the API server: what the function
+// desires in one reconcile is observed in the next, and the provider writes the Secrets.
+type hub struct {
+	xr, input, environment string
+
+	// now is the time of day.
+	now time.Time
+
+	// resources are the observed composed resources, except for registrations.
+	resources map[string]observation
+
+	// secrets are the Secrets on the hub, by namespace and name.
+	secrets map[string]*structpb.Struct
+
+	// registrations are the composed resources that register clusters, by composition
+	// resource name. They are ready unless unready.
+	registrations map[string]*structpb.Struct
+	unready       bool
+
+	// unsynced has Objects not be synced. down has the provider do nothing at all.
+	unsynced, down bool
+
+	// unable has Crossplane not read Secrets for functions. remote has Objects write their
+	// Secrets elsewhere.
+	unable, remote bool
+
+	// conditions of the XR.
+	conditions map[string]*fnv1.Condition
+
+	// revision is the last resource version, and calls counts the calls of the function.
+	revision, calls int
+}
+
+// newHub returns a hub on which a cluster can be registered by much that can vanish.
+func newHub(kubeconfig string) *hub {
+	return &hub{
+		xr: legacyXR + `
+    drain: false
+`,
+		input: `
+kubeconfigFrom: {resourceName: cluster}
+cluster:
+  nameFromFieldPath: metadata.labels[crossplane.io/claim-name]
+  projectFromEnvironmentFieldPath: project
+  labels: {tier: gold}
+  labelsFrom:
+  - {fieldPath: spec.parameters.environment, key: environment}
+  - {type: FromEnvironmentFieldPath, fieldPath: addons, keyPrefix: addons.example.org/}
+  annotationsFrom:
+  - {fieldPath: spec.parameters.addons, keyPrefix: example.org/}
+  drainFromFieldPath: spec.parameters.drain
+statusFieldPath: status.argocd
+`,
+		environment:   environment,
+		now:           testNow(),
+		resources:     map[string]observation{"cluster": {resource: aks, details: map[string]string{"kubeconfig": kubeconfig}}},
+		secrets:       map[string]*structpb.Struct{},
+		registrations: map[string]*structpb.Struct{},
+		conditions:    map[string]*fnv1.Condition{},
+	}
+}
+
+// plainHub returns a hub whose cluster is registered with no more input than is given.
+func plainHub(xr, kubeconfig, input string) *hub {
+	h := newHub(kubeconfig)
+	h.xr, h.input = xr, input
+	return h
+}
+
+// copy returns a hub that goes on by itself.
+func (h *hub) copy() *hub {
+	c := *h
+	c.resources, c.secrets, c.registrations, c.conditions = maps.Clone(h.resources), maps.Clone(h.secrets), maps.Clone(h.registrations), maps.Clone(h.conditions)
+	return &c
+}
+
+// request returns the request of the next reconcile.
+func (h *hub) request(t testing.TB) *fnv1.RunFunctionRequest {
+	t.Helper()
+	req := newRequest(t, h.xr, h.input, h.resources)
+	if !h.unable {
+		req.Meta.Capabilities = []fnv1.Capability{fnv1.Capability_CAPABILITY_CAPABILITIES, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES}
+	}
+	req.Context = mustStruct(t, h.environment)
+	for name, r := range h.registrations {
+		req.Observed.Resources[name] = &fnv1.Resource{Resource: clone(r)}
+	}
+	if len(h.conditions) > 0 {
+		var conditions []any
+		for _, k := range slices.Sorted(maps.Keys(h.conditions)) {
+			c := h.conditions[k]
+			conditions = append(conditions, map[string]any{"type": k, "status": conditionStatus(c.GetStatus()), "reason": c.GetReason()})
+		}
+		v, err := structpb.NewList(conditions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		xr := req.GetObserved().GetComposite().GetResource()
+		if structAt(xr, "status") == nil {
+			xr.Fields["status"] = fields{}.value()
+		}
+		structAt(xr, "status").Fields = map[string]*structpb.Value{"conditions": structpb.NewListValue(v)}
+	}
+	return req
+}
+
+func conditionStatus(s fnv1.Status) string {
+	switch s {
+	case fnv1.Status_STATUS_CONDITION_TRUE:
+		return "True"
+	case fnv1.Status_STATUS_CONDITION_FALSE:
+		return conditionFalse
+	}
+	return "Unknown"
+}
+
+func clone(s *structpb.Struct) *structpb.Struct { return proto.CloneOf(s) }
+
+// run the function until it requires nothing new, as Crossplane does.
+func (h *hub) run(t testing.TB, req *fnv1.RunFunctionRequest) *fnv1.RunFunctionResponse {
+	t.Helper()
+	var last *fnv1.Requirements
+	for range 6 {
+		h.calls++
+		rsp := runAt(t, proto.CloneOf(req), h.now)
+		if len(rsp.GetResults()) > 0 && rsp.GetResults()[0].GetSeverity() == fnv1.Severity_SEVERITY_FATAL || proto.Equal(last, rsp.GetRequirements()) {
+			return rsp
+		}
+		last = rsp.GetRequirements()
+		req.RequiredResources = map[string]*fnv1.Resources{}
+		for name, s := range last.GetResources() {
+			req.RequiredResources[name] = h.find(s)
+		}
+	}
+	t.Fatal("the requirements are not stable")
+	return nil
+}
+
+// find the Secrets that a function requires.
+func (h *hub) find(s *fnv1.ResourceSelector) *fnv1.Resources {
+	out := &fnv1.Resources{}
+	for _, key := range slices.Sorted(maps.Keys(h.secrets)) {
+		secret := h.secrets[key]
+		match := key == s.GetNamespace()+"/"+s.GetMatchName()
+		if l := s.GetMatchLabels(); l != nil {
+			match = strings.HasPrefix(key, s.GetNamespace()+"/")
+			for k, v := range l.GetLabels() {
+				match = match && stringAt(secret, "metadata", "labels", k) == v
+			}
+		}
+		if match {
+			out.Items = append(out.Items, &fnv1.Resource{Resource: clone(secret)})
+		}
+	}
+	return out
+}
+
+// reconcile the XR once, and return what the function says.
+func (h *hub) reconcile(t testing.TB) summary {
+	t.Helper()
+	return h.apply(t, h.run(t, h.request(t)))
+}
+
+// settle reconciles the XR until nothing changes.
+func (h *hub) settle(t testing.TB) summary {
+	t.Helper()
+	var last summary
+	for range 8 {
+		before := h.revision
+		s := h.reconcile(t)
+		if before == h.revision && s.Condition == last.Condition && s.Message == last.Message {
+			return s
+		}
+		last = s
+	}
+	t.Fatalf("the XR never settles: %+v", last)
+	return last
+}
+
+// apply what the function desires.
+func (h *hub) apply(t testing.TB, rsp *fnv1.RunFunctionResponse) summary {
+	t.Helper()
+	s := summarize(t, rsp, "argocd-cluster")
+	if s.Fatal != "" {
+		for _, c := range h.conditions {
+			c.Status, c.Reason = fnv1.Status_STATUS_CONDITION_UNKNOWN, "FatalError"
+		}
+		return s
+	}
+	for _, c := range rsp.GetConditions() {
+		h.conditions[c.GetType()] = proto.CloneOf(c)
+	}
+	for name := range h.registrations {
+		if _, desired := rsp.GetDesired().GetResources()[name]; !desired {
+			h.remove(name)
+		}
+	}
+	for name, r := range rsp.GetDesired().GetResources() {
+		if composedRegistration(name, r.GetResource()) != nil {
+			h.write(name, clone(r.GetResource()))
+		}
+	}
+	return s
+}
+
+// remove a composed resource that is not desired any more, and what it made.
+func (h *hub) remove(name string) {
+	r := composedRegistration(name, h.registrations[name])
+	policies := structAt(r.resource, "spec").GetFields()["managementPolicies"].GetListValue().GetValues()
+	deletes := len(policies) == 0
+	for _, p := range policies {
+		deletes = deletes || p.GetStringValue() == "Delete" || p.GetStringValue() == "*"
+	}
+	if deletes && !h.remote {
+		delete(h.secrets, r.secretName())
+	}
+	delete(h.registrations, name)
+}
+
+// write a composed resource as Crossplane does: its metadata is kept, and the rest replaced.
+func (h *hub) write(name string, res *structpb.Struct) {
+	old := h.registrations[name]
+	metadata := structAt(res, "metadata")
+	if old != nil {
+		metadata.Fields["name"] = structAt(old, "metadata").GetFields()["name"]
+		for _, f := range []string{"uid", "deletionTimestamp", "creationTimestamp"} {
+			if v, ok := structAt(old, "metadata").GetFields()[f]; ok {
+				metadata.Fields[f] = v
+			}
+		}
+		if v, ok := old.GetFields()["status"]; ok {
+			res.Fields["status"] = v
+		}
+	}
+	if structAt(metadata, "annotations") == nil {
+		metadata.Fields["annotations"] = fields{}.value()
+	}
+	structAt(metadata, "annotations").Fields["crossplane.io/composition-resource-name"] = structpb.NewStringValue(name)
+	h.registrations[name] = res
+	if stringAt(res, "kind") == kindSecret {
+		h.store(res)
+		h.registrations[name] = h.secrets[stringAt(metadata, "namespace")+"/"+stringAt(metadata, "name")]
+		return
+	}
+	h.provide(name)
+}
+
+// provide does what provider-kubernetes does with an Object.
+func (h *hub) provide(name string) {
+	res := h.registrations[name]
+	if h.down || res == nil || stringAt(res, "kind") != kindObject {
+		return
+	}
+	isTrue := func(b bool) *structpb.Value {
+		return structpb.NewStringValue(map[bool]string{true: "True", false: conditionFalse}[b])
+	}
+	seen := &structpb.Struct{}
+	policies := structAt(res, "spec").GetFields()["managementPolicies"].GetListValue().GetValues()
+	writes := len(policies) == 0 || slices.ContainsFunc(policies, func(v *structpb.Value) bool {
+		return v.GetStringValue() == "*" || v.GetStringValue() == "Update"
+	})
+	manifest := structAt(res, "spec", "forProvider", "manifest")
+	key := stringAt(manifest, "metadata", "namespace") + "/" + stringAt(manifest, "metadata", "name")
+	if writes && !h.unready && !h.remote && !strings.HasPrefix(key, "missing/") {
+		h.store(manifest)
+	}
+	if secret := h.secrets[key]; secret != nil && !h.remote {
+		seen = clone(secret)
+	} else if h.remote && !h.unready {
+		seen = clone(manifest)
+	}
+	ready := !h.unready && !strings.HasPrefix(key, "missing/")
+	res.Fields["status"] = fields{
+		"atProvider": fields{"manifest": structpb.NewStructValue(seen)}.value(),
+		"conditions": structpb.NewListValue(&structpb.ListValue{Values: []*structpb.Value{
+			fields{"type": structpb.NewStringValue("Synced"), "status": isTrue(!h.unsynced && ready)}.value(),
+			fields{"type": structpb.NewStringValue("Ready"), "status": isTrue(ready)}.value(),
+		}}),
+	}.value()
+}
+
+// store a Secret as server-side apply does: what others added stays.
+func (h *hub) store(manifest *structpb.Struct) {
+	key := stringAt(manifest, "metadata", "namespace") + "/" + stringAt(manifest, "metadata", "name")
+	old := h.secrets[key]
+	secret := clone(manifest)
+	if old != nil {
+		if covers(old, manifest) {
+			return
+		}
+		for _, f := range []string{"labels", "annotations"} {
+			for k, v := range structAt(old, "metadata", f).GetFields() {
+				if _, ok := structAt(secret, "metadata", f).GetFields()[k]; !ok && strings.HasPrefix(k, "foreign") {
+					structAt(secret, "metadata", f).Fields[k] = v
+				}
+			}
+		}
+	}
+	h.revision++
+	metadata := structAt(secret, "metadata")
+	metadata.Fields["resourceVersion"] = structpb.NewStringValue(strconv.Itoa(h.revision))
+	for f, v := range map[string]string{"uid": fmt.Sprintf("uid-%d", h.revision), "creationTimestamp": h.now.Add(time.Duration(h.revision) * time.Second).UTC().Format(time.RFC3339)} {
+		metadata.Fields[f] = structpb.NewStringValue(v)
+		if old != nil {
+			metadata.Fields[f] = structAt(old, "metadata").GetFields()[f]
+		}
+	}
+	h.secrets[key] = secret
+}
+
+// edit a Secret by hand.
+func (h *hub) edit(key string, change func(secret *structpb.Struct)) {
+	secret := clone(h.secrets[key])
+	change(secret)
+	h.revision++
+	structAt(secret, "metadata").Fields["resourceVersion"] = structpb.NewStringValue(strconv.Itoa(h.revision))
+	h.secrets[key] = secret
+}
+
+// registered returns a hub with a registered cluster, by its input and more of it, and its
+// Secret.
+func registered(t testing.TB, kubeconfig string, input ...string) (h *hub, secret map[string]any) {
+	t.Helper()
+	h = newHub(kubeconfig)
+	h.input += strings.Join(input, "\n")
+	secret = h.registered(t)
+	return h, secret
+}
+
+// registered registers the hub's cluster, and returns its Secret.
+func (h *hub) registered(t testing.TB) map[string]any {
+	t.Helper()
+	h.reconcile(t)
+	s := h.reconcile(t)
+	if s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
+		t.Fatalf("not registered: %+v", s)
+	}
+	return manifestOf(t, s)
+}
+
+// manifestOf returns the Secret of what is composed, with its data decoded.
+func manifestOf(t testing.TB, s summary) map[string]any {
+	t.Helper()
+	switch {
+	case s.Composed == nil:
+		t.Fatalf("nothing is composed: %s%s: %s", s.Fatal, s.Condition, s.Message)
+	case s.Composed["kind"] == "Object":
+		return s.Composed["spec"].(map[string]any)["forProvider"].(map[string]any)["manifest"].(map[string]any)
+	}
+	return s.Composed
+}
+
+// dataOf returns the decoded data of the Secret of what is composed.
+func dataOf(t testing.TB, s summary) map[string]any {
+	t.Helper()
+	data, _ := manifestOf(t, s)["data"].(map[string]any)
+	return data
+}
+
+// labelsOf returns the labels of the Secret of what is composed.
+func labelsOf(t testing.TB, s summary) map[string]any {
+	t.Helper()
+	return manifestOf(t, s)["metadata"].(map[string]any)["labels"].(map[string]any)
+}
+
+// annotationsOf returns the annotations of the Secret of what is composed.
+func annotationsOf(t testing.TB, s summary) map[string]any {
+	t.Helper()
+	return manifestOf(t, s)["metadata"].(map[string]any)["annotations"].(map[string]any)
+}
+
+func tokenKubeconfig(token string) string {
+	return kubeconfigOf("https://api.example.org", "token: "+token)
+}
+
+func base64Of(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }

@@ -1,0 +1,510 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestRefused runs kubeconfigs that nobody could connect with, or that Argo CD must not
+// connect with.
+func TestRefused(t *testing.T) {
+	const loopback = "the kubeconfig's server is a loopback address, which Argo CD would resolve to its own Pod. Set cluster.server to the address at which Argo CD reaches the cluster"
+	invalid, unsupported := reasonInvalidKubeconfig, reasonUnsupportedCredentials
+	user := func(user string) map[string]observation {
+		return publishing(kubeconfigOf("https://api.example.org", user))
+	}
+	exec := func(exec string) map[string]observation {
+		return user("exec: {apiVersion: client.authentication.k8s.io/v1beta1, " + exec + "}")
+	}
+	server := func(server string) map[string]observation {
+		return publishing(kubeconfigOf(server, "token: canary-token"))
+	}
+	cluster := func(extra string) map[string]observation {
+		return publishing(strings.Replace(kubeconfigOf("https://api.example.org", "token: canary-token"), "cluster: {", "cluster: {"+extra+", ", 1))
+	}
+	good := clusterOf(aks, connectionDetails(t, "conn-aks-local.yaml"))
+
+	cases := map[string]notRegistered{
+		"FileReferenceOfClusterWithOwnIdentity": {
+			reason:   "The way to the server is taken from the kubeconfig whoever Argo CD is.",
+			input:    "credentials: {type: GCP}",
+			observed: publishing(sample(t, "edge-file-refs.yaml")),
+			want:     refusal{invalid, "the kubeconfig's cluster refers to a file (certificate-authority); embed it as certificate-authority-data"},
+		},
+		"DuplicateUser": {
+			reason:   "The decoder's error quotes both tokens.",
+			observed: publishing(sample(t, "edge-duplicate-user.yaml")),
+			want:     refusal{invalid, "the kubeconfig cannot be decoded"},
+		},
+		"UnknownAnchor": {
+			reason:   "The decoder's error quotes the anchor.",
+			observed: publishing("token: *canary-token"),
+			want:     refusal{invalid, "the kubeconfig cannot be decoded"},
+		},
+		"NeitherYAMLNorBase64": {
+			reason:   "We should refuse text that is neither a mapping nor base64, because a Secret may hold anything.",
+			observed: publishing("canary-token"),
+			want:     refusal{invalid, "the kubeconfig is not valid YAML, JSON or base64"},
+		},
+		"OtherKind": {
+			reason:   "We should refuse another kind of object, because it says nothing of how to connect.",
+			observed: publishing("{apiVersion: v1, kind: Secret}"),
+			want:     refusal{invalid, "the kubeconfig cannot be decoded"},
+		},
+		"TooLarge": {
+			reason:   "We should refuse what is larger than any kubeconfig, because decoding it takes time and memory.",
+			observed: publishing(sample(t, "kc-capi.yaml") + strings.Repeat("#", 512<<10)),
+			want:     refusal{invalid, "larger than 512 KiB"},
+		},
+		"FileReferences": {
+			reason:   "A file of the function's own machine must not become a credential.",
+			observed: publishing(sample(t, "edge-file-refs.yaml")),
+			want:     refusal{invalid, "the kubeconfig's cluster refers to a file (certificate-authority); embed it as certificate-authority-data"},
+		},
+		"TokenFile": {
+			reason:   "A file of the function's own machine must not become a credential.",
+			observed: user("tokenFile: /etc/hostname, token: canary-token"),
+			want:     refusal{unsupported, "refers to files (client-certificate, client-key or tokenFile)"},
+		},
+		"Impersonation": {
+			reason:   "Argo CD cannot impersonate, and without it would have other rights.",
+			observed: publishing(sample(t, "edge-impersonate.yaml")),
+			want:     refusal{unsupported, "the kubeconfig's user uses impersonation, which Argo CD does not support"},
+		},
+		"ImpersonatedUser": {
+			reason:   "We should refuse each field by itself, because each impersonates.",
+			observed: user("token: canary-token, as: alice"),
+			want:     refusal{unsupported, "the kubeconfig's user uses impersonation, which Argo CD does not support"},
+		},
+		"ImpersonatedUID": {
+			reason:   "We should refuse each field by itself, because each impersonates.",
+			observed: user("token: canary-token, as-uid: canary-uid"),
+			want:     refusal{unsupported, "the kubeconfig's user uses impersonation, which Argo CD does not support"},
+		},
+		"ImpersonatedGroups": {
+			reason:   "We should refuse each field by itself, because each impersonates.",
+			observed: user("token: canary-token, as-groups: [canary-group]"),
+			want:     refusal{unsupported, "the kubeconfig's user uses impersonation, which Argo CD does not support"},
+		},
+		"ImpersonatedExtra": {
+			reason:   "We should refuse each field by itself, because each impersonates.",
+			observed: user("token: canary-token, as-user-extra: {x: [canary-extra]}"),
+			want:     refusal{unsupported, "the kubeconfig's user uses impersonation, which Argo CD does not support"},
+		},
+		"InsecureWithCA": {
+			reason:   "We should refuse a server that is not verified, because it could be anybody's.",
+			observed: publishing(sample(t, "edge-insecure-with-ca.yaml")),
+			want:     refusal{invalid, "sets insecure-skip-tls-verify, so the server would not be verified"},
+		},
+		"InClusterServer": {
+			reason:   "Argo CD takes it for its own cluster.",
+			observed: publishing(sample(t, "edge-in-cluster-server.yaml")),
+			want:     refusal{invalid, "is an in-cluster address, which Argo CD takes for the cluster it runs in"},
+		},
+		"InClusterServerSpeltOtherwise": {
+			reason:   "We should refuse the in-cluster address however it is spelt, because resolvers take all spellings.",
+			observed: server("https://Kubernetes.Default.svc.:443/"),
+			want:     refusal{invalid, "is an in-cluster address, which Argo CD takes for the cluster it runs in"},
+		},
+		"InClusterServerInFull": {
+			reason:   "We should refuse the in-cluster address in full, because it is the hub all the same.",
+			observed: server("https://kubernetes.default.svc.cluster.local:443"),
+			want:     refusal{invalid, "is an in-cluster address, which Argo CD takes for the cluster it runs in"},
+		},
+		"Loopback": {
+			reason:   "We should refuse a loopback address, because Argo CD would connect to itself.",
+			observed: server("https://127.0.0.1:6443"),
+			want:     refusal{invalid, loopback},
+		},
+		"Localhost": {
+			reason:   "We should refuse localhost, because Argo CD would connect to itself.",
+			observed: server("https://localhost:8443"),
+			want:     refusal{invalid, loopback},
+		},
+		"LoopbackIPv6": {
+			reason:   "We should refuse a loopback address of IPv6, because Argo CD would connect to itself.",
+			observed: server("https://[::1]:8443"),
+			want:     refusal{invalid, loopback},
+		},
+		"HTTP": {
+			reason:   "We should refuse http, because credentials would be sent unencrypted.",
+			observed: server("http://api.example.org"),
+			want:     refusal{invalid, "the kubeconfig's server uses http, which would send credentials unencrypted; use https"},
+		},
+		"NoServer": {
+			reason:   "We should refuse an empty server, because there is nothing to connect to.",
+			observed: server(""),
+			want:     refusal{invalid, "the kubeconfig's server is empty"},
+		},
+		"ServerWithPassword": {
+			reason:   "We should refuse a server with a password, because Argo CD shows servers to everybody.",
+			observed: server("https://user:canary-password@api.example.org"),
+			want:     refusal{invalid, "the kubeconfig's server holds credentials, which are not copied"},
+		},
+		"ServerNoURL": {
+			reason:   "We should not quote a server that is no URL, because it may hold anything.",
+			observed: server("https://api.example.org:canary-port"),
+			want:     refusal{invalid, "the kubeconfig's server is not a URL like https://host:port"},
+		},
+		"ServerWithQuery": {
+			reason:   "We should refuse a server with a query, because clients drop it.",
+			observed: server("https://api.example.org?canary=query"),
+			want:     refusal{invalid, "the kubeconfig's server has a query or a fragment"},
+		},
+		"ProxyWithPassword": {
+			reason:   "We should refuse a proxy with a password, because Argo CD shows its configuration.",
+			observed: cluster(`proxy-url: "http://user:canary-password@proxy:3128"`),
+			want:     refusal{invalid, "proxy-url holds credentials"},
+		},
+		"ProxyOfUnknownScheme": {
+			reason:   "We should refuse an unknown proxy scheme, because Argo CD fails on it.",
+			observed: cluster(`proxy-url: "ftp://proxy.example.org"`),
+			want:     refusal{invalid, "the kubeconfig's proxy-url does not use http or https or socks5"},
+		},
+		"ProxyNoURL": {
+			reason:   "We should refuse a proxy that is no URL, because Argo CD fails on it.",
+			observed: cluster(`proxy-url: "proxy.example.org:canary"`),
+			want:     refusal{invalid, "the kubeconfig's proxy-url is not a URL like http://host:port"},
+		},
+		"CANoPEM": {
+			reason:   "We should refuse a CA that is not PEM, because Argo CD fails on it.",
+			observed: cluster("certificate-authority-data: Y2FuYXJ5"),
+			want:     refusal{invalid, "the kubeconfig's certificate-authority-data does not hold a PEM certificate"},
+		},
+		"NoContext": {
+			reason:   "We should refuse a kubeconfig without contexts, because nothing pairs a cluster with a user.",
+			observed: publishing("{apiVersion: v1, kind: Config}"),
+			want:     refusal{invalid, "has no context"},
+		},
+		"SeveralContexts": {
+			reason:   "Which one is meant is not for the function to guess.",
+			observed: publishing(strings.Replace(sample(t, "kc-rancher-ace.yaml"), "current-context", "was", 1)),
+			want:     refusal{invalid, "the kubeconfig has 2 contexts and no current-context; set kubeconfigFrom.context"},
+		},
+		"DanglingCurrentContext": {
+			reason:   "A wrong context is not replaced by another.",
+			observed: publishing(strings.Replace(sample(t, "kc-rancher-ace.yaml"), "current-context: demo", "current-context: canary-other", 1)),
+			want:     refusal{invalid, "does not have the context that its current-context names"},
+		},
+		"UnknownContext": {
+			reason:   "The input's context must be there.",
+			input:    "kubeconfigFrom: {context: admin}",
+			observed: good,
+			want:     refusal{invalid, "the kubeconfig does not have the context set in kubeconfigFrom.context"},
+		},
+		"DanglingCluster": {
+			reason:   "Another cluster would be sent this one's credential.",
+			observed: publishing(strings.Replace(kubeconfigOf("https://api.example.org", "token: canary-token"), "{cluster: c,", "{cluster: other,", 1)),
+			want:     refusal{invalid, "names a cluster that the kubeconfig does not have"},
+		},
+		"DanglingUser": {
+			reason:   "Another user's credential is not for this cluster.",
+			observed: publishing(strings.Replace(kubeconfigOf("https://api.example.org", "token: canary-token"), "user: u}", "user: other}", 1)),
+			want:     refusal{invalid, "names a user that the kubeconfig does not have"},
+		},
+		"EmptyContext": {
+			reason:   "We should refuse an empty context, because it names no cluster.",
+			observed: publishing("{contexts: [{name: c}]}"),
+			want:     refusal{invalid, "names a cluster that the kubeconfig does not have"},
+		},
+		"TokenWithControlCharacter": {
+			reason:   "We should refuse a token with a control character, because HTTP headers cannot hold it.",
+			observed: user(`token: "canary\ttoken"`),
+			want:     refusal{invalid, "token holds a space or a control character"},
+		},
+		"CertificateWithoutKey": {
+			reason:   "We should refuse a certificate without its key, because nobody can authenticate by it.",
+			observed: user("client-certificate-data: Y2FuYXJ5, username: admin, password: canary-password"),
+			want:     refusal{invalid, "has only one of client-certificate-data and client-key-data"},
+		},
+		"CertificateNoPEM": {
+			reason:   "We should refuse a certificate that is not PEM, because Argo CD fails on it.",
+			observed: user("client-certificate-data: Y2FuYXJ5, client-key-data: Y2FuYXJ5"),
+			want:     refusal{invalid, "do not belong together"},
+		},
+		"CertificateOfAnotherKey": {
+			reason:   "We should refuse a certificate of another key, because Argo CD fails on it.",
+			observed: user("client-certificate-data: " + sampleField(t, "kc-aks-local-account.yaml", "client-certificate-data") + ", client-key-data: " + sampleField(t, "kc-capi.yaml", "client-key-data")),
+			want:     refusal{invalid, "do not belong together"},
+		},
+		"NoCredentialsNotFromGKE": {
+			reason:   "A Google token is bound to no cluster; only GKE's provider may say where one is sent.",
+			observed: clusterOf(bucket, kubeconfigDetails(t, "kc-gke-upjet-nocreds.yaml")),
+			want:     refusal{unsupported, "has no credentials"},
+		},
+		"NoCredentialsFromXR": {
+			reason:   "We should not take an XR of GKE's group for GKE's provider, because anybody can define it.",
+			xr:       strings.Replace(legacyXR, "platform.example.org", "container.gcp.upbound.io", 1),
+			observed: clusterOf(aks, kubeconfigDetails(t, "kc-gke-upjet-dns-endpoint.yaml")),
+			want:     refusal{unsupported, "has no credentials"},
+		},
+		"NoCredentialsFromAnotherContainerGroup": {
+			reason:   "Anybody can have a group that begins alike.",
+			observed: clusterOf("{apiVersion: container.example.org/v1, kind: Cluster}", kubeconfigDetails(t, "kc-gke-upjet-nocreds.yaml")),
+			want:     refusal{unsupported, "has no credentials"},
+		},
+		"NoCredentialsInXRsOwnDetails": {
+			reason:  "Whatever an XR of GKE's name publishes, its provider has not written it.",
+			xr:      strings.Replace(legacyXR, "platform.example.org", "container.gcp.upbound.io", 1),
+			input:   "kubeconfigFrom: {type: CompositeResource}",
+			details: kubeconfigDetails(t, "kc-gke-upjet-dns-endpoint.yaml"),
+			want:    refusal{unsupported, "has no credentials"},
+		},
+		"UsernameWithoutPassword": {
+			reason:   "We should refuse a username without a password, because nobody can authenticate by it.",
+			observed: user("username: admin"),
+			want:     refusal{unsupported, "has no credentials"},
+		},
+		"UnknownPlugin": {
+			reason:   "A command of a kubeconfig is never passed on, nor are its arguments told.",
+			observed: exec("command: /usr/bin/evil-plugin, args: [canary-argument]"),
+			want:     refusal{unsupported, "runs the plugin evil-plugin, for which Argo CD has no equivalent"},
+		},
+		"UnnameablePlugin": {
+			reason:   "A name may be anything, and then is not told.",
+			observed: exec(`command: "sh -c 'curl canary'"`),
+			want:     refusal{unsupported, "runs the plugin (name withheld), for which Argo CD has no equivalent"},
+		},
+		"UnknownAuthProvider": {
+			reason:   "We should refuse an auth-provider that no plugin of Argo CD's replaces.",
+			observed: user("auth-provider: {name: oidc, config: {client-secret: canary-secret}}"),
+			want:     refusal{unsupported, "has the auth-provider oidc"},
+		},
+		"AWSRoleAndProfile": {
+			reason:   "The kubeconfig's writer does not choose whom Argo CD poses as.",
+			observed: publishing(sample(t, "kc-eks-awscli-exec.yaml")),
+			want:     refusal{unsupported, "runs aws with --role-arn, which would let the kubeconfig choose the identity that Argo CD uses; set credentials.type AWS and credentials.aws.roleARN instead"},
+		},
+		"AWSProfile": {
+			reason:   "We should refuse AWS_PROFILE, because it chooses the caller as --profile does.",
+			observed: exec("command: aws, args: [eks, get-token, --cluster-name, demo], env: [{name: AWS_PROFILE, value: canary-profile}]"),
+			want:     refusal{unsupported, "with AWS_PROFILE"},
+		},
+		"AWSUnknownEnvironment": {
+			reason:   "We should refuse variables that we do not know, because they may choose the caller.",
+			observed: exec("command: aws, args: [eks, get-token, --cluster-name, demo], env: [{name: AWS_WEB_IDENTITY_TOKEN_FILE, value: /canary}]"),
+			want:     refusal{unsupported, "with environment variables that could change the identity Argo CD uses"},
+		},
+		"AWSWithoutCluster": {
+			reason:   "We should refuse aws without a cluster, because a token is for one cluster.",
+			observed: exec("command: aws, args: [eks, get-token]"),
+			want:     refusal{unsupported, "without the name of an EKS cluster"},
+		},
+		"AWSOtherCommand": {
+			reason:   "We should refuse another aws command, because it prints something else than a token for EKS.",
+			observed: exec("command: aws, args: [sts, get-session-token]"),
+			want:     refusal{unsupported, "with arguments for which Argo CD has no equivalent"},
+		},
+		"AWSRegionNone": {
+			reason:   "We should refuse an invalid region, because it becomes a part of a URL.",
+			observed: exec("command: aws, args: [--region, canary.example.org/, eks, get-token, --cluster-name, demo]"),
+			want:     refusal{unsupported, "runs aws with an invalid region"},
+		},
+		"IAMAuthenticatorRole": {
+			reason:   "We should refuse -r, because it chooses the caller as --role does.",
+			observed: exec("command: aws-iam-authenticator, args: [token, -i, demo, -r, canary-role]"),
+			want:     refusal{unsupported, "aws-iam-authenticator with --role"},
+		},
+		"KubeloginSecret": {
+			reason:   "A client secret in a kubeconfig names the caller.",
+			observed: exec("command: kubelogin, args: [get-token, --login, spn, --client-secret, canary-secret]"),
+			want:     refusal{unsupported, "kubelogin with --client-secret"},
+		},
+		"KubeloginAuthority": {
+			reason:   "Argo CD's own token must not be sent to an authority of the kubeconfig's.",
+			observed: exec("command: kubelogin, args: [get-token, --authority-host, https://canary.example.org]"),
+			want:     refusal{unsupported, "kubelogin with --authority-host"},
+		},
+		"KubeloginUnknownFlag": {
+			reason:   "The library's error quotes the flag.",
+			observed: exec("command: kubelogin, args: [get-token, --canary-flag]"),
+			want:     refusal{unsupported, "kubelogin with arguments for which"},
+		},
+		"KubeloginEnvironment": {
+			reason:   "AzureStackCloud has its client read a file.",
+			observed: exec("command: kubelogin, args: [get-token, -e, AzureStackCloud]"),
+			want:     refusal{unsupported, "names an unknown Azure environment"},
+		},
+		"KubeloginServerID": {
+			reason:   "We should refuse another server application, because its token would open another API.",
+			observed: exec("command: kubelogin, args: [get-token, --server-id, https://management.azure.com]"),
+			want:     refusal{unsupported, "names an Azure server application other than AKS's own"},
+		},
+		"KubeloginTenant": {
+			reason:   "We should refuse an invalid tenant, because it becomes a part of a URL.",
+			observed: exec("command: kubelogin, args: [get-token, -t, a/../canary]"),
+			want:     refusal{unsupported, "an Azure tenant that is neither"},
+		},
+		"GKEPluginArguments": {
+			reason:   "We should refuse arguments of the GKE plugin, because they may choose the caller.",
+			observed: exec("command: gke-gcloud-auth-plugin, args: [--impersonate_service_account=canary]"),
+			want:     refusal{unsupported, "gke-gcloud-auth-plugin with arguments"},
+		},
+		"GKEPluginEnvironment": {
+			reason:   "We should refuse a variable of the GKE plugin, because it may choose the caller.",
+			observed: exec("command: gke-gcloud-auth-plugin, env: [{name: GOOGLE_APPLICATION_CREDENTIALS, value: /canary}]"),
+			want:     refusal{unsupported, "with environment variables that could change the identity Argo CD uses"},
+		},
+		"PluginWhereNoneIsTaken": {
+			reason:   "Credentials of type Kubeconfig are those that the kubeconfig holds.",
+			input:    "credentials: {type: Kubeconfig}",
+			observed: clusterOf(aks, connectionDetails(t, "conn-aks-aad.yaml")),
+			want:     refusal{unsupported, "credentials.type Kubeconfig accepts nothing else"},
+		},
+		"PortZero": {
+			reason:   "We should refuse port 0, because nobody can connect to it.",
+			observed: server("https://api.example.org:0"),
+			want:     refusal{invalid, "the kubeconfig's server has a port that is not between 1 and 65535"},
+		},
+		"PortTooLarge": {
+			reason:   "We should refuse port 99999, because there is none.",
+			observed: server("https://api.example.org:99999"),
+			want:     refusal{invalid, "the kubeconfig's server has a port that is not between 1 and 65535"},
+		},
+		"ServerWithFragment": {
+			reason:   "We should refuse a server with a fragment, because clients drop it.",
+			observed: server("https://api.example.org#canary-fragment"),
+			want:     refusal{invalid, "the kubeconfig's server has a query or a fragment"},
+		},
+		"ProxyOnLoopback": {
+			reason:   "We should refuse a proxy on a loopback address, because Argo CD would connect to itself.",
+			observed: cluster(`proxy-url: "http://127.0.0.1:3128"`),
+			want:     refusal{invalid, "the kubeconfig's proxy-url is a loopback address"},
+		},
+		"TLSServerNameWithControlCharacter": {
+			reason:   "We should refuse a control character in a TLS server name, because no certificate has it.",
+			observed: cluster(`tls-server-name: "api.example.org\n"`),
+			want:     refusal{invalid, "the kubeconfig's tls-server-name is not a DNS name or an IP address"},
+		},
+		"TokenWithDEL": {
+			reason:   "We should refuse a token with DEL, because HTTP headers cannot hold it.",
+			observed: user(`token: "canary\x7ftoken"`),
+			want:     refusal{invalid, "token holds a space or a control character"},
+		},
+		"TokenExpired": {
+			reason:   "We should refuse a JWT from its end on, because the cluster does.",
+			observed: user("token: " + jwt(testNow())),
+			want:     refusal{invalid, "the kubeconfig's token expired on 2027-01-01"},
+		},
+		"CertificateExpired": {
+			reason:   "We should refuse a certificate a second after its end, because the cluster does.",
+			observed: publishing(sample(t, "kc-capi.yaml")),
+			now:      time.Date(2028, time.November, 19, 18, 55, 48, 0, time.UTC),
+			want:     refusal{invalid, "the kubeconfig's client certificate expired on 2028-11-19"},
+		},
+		"CertificateAndTokenExpired": {
+			reason:   "We should not fall back to a token that has expired, because the cluster refuses it too.",
+			observed: user("client-certificate-data: Y2FuYXJ5, token: " + jwt(testNow().AddDate(0, 0, -1))),
+			want:     refusal{invalid, "has only one of client-certificate-data and client-key-data"},
+		},
+		"AWSRole": {
+			reason:   "We should name the field for --role, because aws eks update-kubeconfig writes it.",
+			observed: exec("command: aws, args: [eks, get-token, --cluster-name, demo, --role, canary-role]"),
+			want:     refusal{unsupported, "runs aws with --role, which would let the kubeconfig choose the identity that Argo CD uses; set credentials.type AWS and credentials.aws.roleARN instead"},
+		},
+		"AWSProfileFlag": {
+			reason:   "We should refuse --profile by itself, because it chooses the caller.",
+			observed: exec("command: aws, args: [eks, get-token, --cluster-name, demo, --profile, canary-profile]"),
+			want:     refusal{unsupported, "runs aws with --profile, which would let the kubeconfig choose the identity that Argo CD uses; set credentials.type AWS and credentials.aws.profile instead"},
+		},
+		"IAMAuthenticatorSession": {
+			reason:   "We should refuse --session-name by itself, because it names the caller.",
+			observed: exec("command: aws-iam-authenticator, args: [token, -i, demo, --session-name, canary-session]"),
+			want:     refusal{unsupported, "runs aws-iam-authenticator with --session-name, which would let the kubeconfig choose the identity that Argo CD uses; set credentials.type AWS and credentials.aws instead"},
+		},
+		"KubeloginUsername": {
+			reason:   "We should refuse --username by itself, because it names the caller.",
+			observed: exec("command: kubelogin, args: [get-token, --username, canary-user]"),
+			want:     refusal{unsupported, "runs kubelogin with --username, which would let the kubeconfig choose the identity that Argo CD uses; set credentials.type Azure and credentials.azure instead"},
+		},
+		"ProxyWithPasswordAlone": {
+			reason:   "We should refuse a proxy with a password and no user, because Argo CD shows its configuration.",
+			observed: cluster(`proxy-url: "http://:canary-password@proxy:3128"`),
+			want:     refusal{invalid, "the kubeconfig's proxy-url holds credentials"},
+		},
+		"GKEPluginOfAnybody": {
+			reason:   "We should not use Google's plugin on the word of a kubeconfig, because whoever writes it would receive the token.",
+			observed: publishing(sample(t, "kc-gke-gcloud-exec.yaml")),
+			want:     refusal{unsupported, "nobody vouches for the server, so Argo CD does not send it a token of its own GCP identity. Set cluster.server to the server's URL, or set credentials.type to GCP"},
+		},
+		"EKSPluginOfAnybody": {
+			reason:   "We should not use AWS's plugin on the word of a kubeconfig, because whoever writes it would receive the token.",
+			observed: publishing(sample(t, "kc-eks-awscli-plain.yaml")),
+			want:     refusal{unsupported, "nobody vouches for the server, so Argo CD does not send it a token of its own AWS identity. Set cluster.server to the server's URL, or set credentials.type to AWS"},
+		},
+		"AzurePluginOfAnybody": {
+			reason:   "We should not use Azure's plugin on the word of a kubeconfig, because whoever writes it would receive the token.",
+			observed: publishing(sample(t, "kc-aks-aad-exec.yaml")),
+			want:     refusal{unsupported, "nobody vouches for the server, so Argo CD does not send it a token of its own Azure identity"},
+		},
+		"GKEServerOfAnotherCluster": {
+			reason:   "We should believe GKE's status and not the kubeconfig, because a tenant may edit the connection Secret.",
+			observed: clusterOf(gke, map[string]string{"kubeconfig": kubeconfigOf("https://192.0.2.1", "")}),
+			want:     refusal{unsupported, "the server is not one that status.atProvider of composed resource cluster names, so Argo CD does not send it a token of its own GCP identity"},
+		},
+		"GKEServerOnAnotherPort": {
+			reason:   "We should compare ports too, because another port may be another's.",
+			observed: clusterOf(gke, map[string]string{"kubeconfig": kubeconfigOf("https://34.10.20.30:8443", "")}),
+			want:     refusal{unsupported, "the server is not one that status.atProvider of composed resource cluster names"},
+		},
+		"GKEWithoutStatus": {
+			reason:   "We should wait for GKE's status, because only it vouches for the server.",
+			observed: clusterOf("{apiVersion: container.gcp.upbound.io/v1beta1, kind: Cluster}", kubeconfigDetails(t, "kc-gke-upjet-nocreds.yaml")),
+			want:     refusal{unsupported, "status.atProvider of composed resource cluster does not name the cluster's server, so Argo CD does not send it a token of its own GCP identity"},
+		},
+		"GKEWithProxy": {
+			reason:   "We should not take a proxy from the kubeconfig, because it could read Argo CD's own token.",
+			observed: clusterOf(gke, map[string]string{"kubeconfig": strings.Replace(kubeconfigOf("https://34.10.20.30", ""), "cluster: {", `cluster: {proxy-url: "http://proxy.example.org:3128", `, 1)}),
+			want:     refusal{unsupported, "the kubeconfig sets proxy-url, through which Argo CD would send a token of its own GCP identity; set cluster.proxyURL"},
+		},
+		"GKEWithTLSServerName": {
+			reason:   "We should not take a TLS server name from the kubeconfig, because another server could have it.",
+			observed: clusterOf(gke, map[string]string{"kubeconfig": strings.Replace(kubeconfigOf("https://34.10.20.30", ""), "cluster: {", "cluster: {tls-server-name: canary.example.org, ", 1)}),
+			want:     refusal{unsupported, "the kubeconfig sets tls-server-name, with which Argo CD could send a token of its own GCP identity to another server; set cluster.tlsServerName"},
+		},
+		"GCPByTypeFromAKS": {
+			reason:   "We should believe AKS's status and not the kubeconfig, also where the input names the type of the credentials.",
+			input:    "credentials: {type: GCP}",
+			observed: clusterOf(aks, map[string]string{"kubeconfig": kubeconfigOf("https://192.0.2.1", "")}),
+			want:     refusal{unsupported, "nobody vouches for the server, so Argo CD does not send it a token of its own GCP identity"},
+		},
+		"AzureByTypeFromAKS": {
+			reason:   "We should believe AKS's status and not the kubeconfig, also where the input names the type of the credentials.",
+			input:    "credentials: {type: Azure}",
+			observed: clusterOf(aks, map[string]string{"kubeconfig": kubeconfigOf("https://192.0.2.1", "")}),
+			want:     refusal{unsupported, "the server is not one that status.atProvider of composed resource cluster names, so Argo CD does not send it a token of its own Azure identity"},
+		},
+		"AWSByTypeOfAnotherCluster": {
+			reason: "We should believe only the status of the EKS cluster that the token is for.",
+			input:  "credentials: {type: AWS, aws: {clusterName: demo-eks, region: eu-west-1}}",
+			observed: map[string]observation{
+				"auth":    {resource: clusterAuth, details: kubeconfigDetails(t, "kc-eks-awscli-plain.yaml")},
+				"cluster": {resource: strings.Replace(eks, "demo-eks", "other-eks", 1)},
+			},
+			want: refusal{unsupported, "status.atProvider of the composed EKS cluster that the token is for does not name the cluster's server, so Argo CD does not send it a token of its own AWS identity"},
+		},
+		"ServerOfXRsUser": {
+			reason:   "We should not believe an XR's field, because its user would receive Argo CD's token.",
+			input:    "cluster: {serverFromFieldPath: spec.parameters.apiserver}",
+			observed: clusterOf(aks, connectionDetails(t, "conn-aks-aad.yaml")),
+			want:     refusal{unsupported, "so Argo CD does not send it a token of its own Azure identity"},
+		},
+		"ServerOfXRsUserByType": {
+			reason:   "We should not believe an XR's field where the input names the type either, because its user would receive Argo CD's token.",
+			input:    "credentials: {type: GCP}\ncluster: {serverFromFieldPath: spec.parameters.apiserver}",
+			observed: publishing(kubeconfigOf("https://api.example.org", "")),
+			want:     refusal{unsupported, "so Argo CD does not send it a token of its own GCP identity"},
+		},
+		"ServerOfXRsObservedStatus": {
+			reason:   "We should not believe the observed status, because the XR's user may write it.",
+			xr:       legacyXR + "status: {server: https://api.prod.example.org}\n",
+			input:    "cluster: {serverFromFieldPath: status.server}",
+			observed: clusterOf(aks, connectionDetails(t, "conn-aks-aad.yaml")),
+			want:     refusal{unsupported, "so Argo CD does not send it a token of its own Azure identity"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) { tc.check(t) })
+	}
+}

@@ -1,0 +1,356 @@
+package main
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
+)
+
+// TestSecretSource runs the function as Crossplane does: what it requires in one call is
+// there in the next.
+func TestSecretSource(t *testing.T) {
+	capi := `
+apiVersion: v1
+kind: Secret
+metadata: {namespace: clusters, name: capi-demo-kubeconfig}
+data: {value: ` + base64.StdEncoding.EncodeToString([]byte(sample(t, "kc-capi.yaml"))) + `}`
+	named := func(namespace, name string) string {
+		return strings.Replace(capi, "{namespace: clusters, name: capi-demo-kubeconfig}", "{namespace: "+namespace+", name: "+name+"}", 1)
+	}
+	advertised := []fnv1.Capability{fnv1.Capability_CAPABILITY_CAPABILITIES, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES}
+
+	cases := map[string]struct {
+		reason       string
+		xr           string
+		input        string
+		capabilities []fnv1.Capability
+
+		// found are the Secrets that Crossplane found; nil if it has not looked.
+		found []string
+	}{
+		"FirstCall": {
+			reason:       "The Secret is required, and not read yet.",
+			xr:           legacyXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
+			capabilities: advertised,
+		},
+		"OldCrossplane": {
+			reason: "Crossplane v1 does not read Secrets, which is said, since it would be waited for in vain.",
+			xr:     legacyXR,
+			input:  "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
+		},
+		"Absent": {
+			reason:       "A Secret that is not there may be there later.",
+			xr:           legacyXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
+			capabilities: advertised,
+			found:        []string{},
+		},
+		"Empty": {
+			reason:       "We should wait for the data of an empty Secret, because it may be there later.",
+			xr:           legacyXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
+			capabilities: advertised,
+			found:        []string{"{apiVersion: v1, kind: Secret}"},
+		},
+		"NoBase64": {
+			reason:       "Data that no API server has written is no kubeconfig.",
+			xr:           legacyXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
+			capabilities: advertised,
+			found:        []string{"{apiVersion: v1, kind: Secret, data: {kubeconfig: '!!!'}}"},
+		},
+		"ClusterAPI": {
+			reason: "Cluster API's Secret works without a key, with Crossplane of v2.0 and v2.1 too.",
+			xr:     legacyXR,
+			input:  "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, nameFromFieldPath: spec.parameters.kubeconfigSecret}}",
+			found:  []string{capi},
+		},
+		"NamespacedXR": {
+			reason:       "A namespaced XR looks in its own namespace.",
+			xr:           namespacedXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {name: prod}, key: value}",
+			capabilities: advertised,
+			found:        []string{named("team-a", "prod")},
+		},
+		"NamespaceOfClaim": {
+			reason:       "We should look in the claim's namespace where the input says so, because its user may read that anyway.",
+			xr:           legacyXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespaceFromFieldPath: spec.claimRef.namespace, name: prod}}",
+			capabilities: advertised,
+			found:        []string{named("team-a", "prod")},
+		},
+		"NamespaceOfXR": {
+			reason:       "We should look in the XR's namespace where the input says so, because its user may read that anyway.",
+			xr:           namespacedXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespaceFromFieldPath: metadata.namespace, name: prod}}",
+			capabilities: advertised,
+			found:        []string{named("team-a", "prod")},
+		},
+		"NamespaceOfNoClaim": {
+			reason:       "We should wait for the claim, because an XR without one has no such namespace.",
+			xr:           namespacedXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespaceFromFieldPath: spec.claimRef.namespace, name: prod}}",
+			capabilities: advertised,
+		},
+		"OfAnotherName": {
+			reason:       "We should not take the Secret that an earlier call required, because it is another cluster's.",
+			xr:           legacyXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: other}}",
+			capabilities: advertised,
+			found:        []string{capi},
+		},
+		"OfAnotherNamespace": {
+			reason:       "We should not take a Secret from another namespace, because it is another cluster's.",
+			xr:           legacyXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: other, name: capi-demo-kubeconfig}}",
+			capabilities: advertised,
+			found:        []string{capi},
+		},
+		"AzureByType": {
+			reason:       "We should use Argo CD's own identity where the Composition's author names the type and no cloud says which server is right.",
+			xr:           legacyXR,
+			input:        "credentials: {type: Azure}\nkubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
+			capabilities: advertised,
+			found:        []string{capi},
+		},
+		"NameMissing": {
+			reason:       "We should not require a Secret without a name, because there is none to look for.",
+			xr:           legacyXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, nameFromFieldPath: spec.none}}",
+			capabilities: advertised,
+		},
+		"GKEWithoutCredentials": {
+			reason:       "Whoever can write a Secret must not have Argo CD send them its Google token.",
+			xr:           legacyXR,
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: x}}",
+			capabilities: advertised,
+			found:        []string{"{apiVersion: v1, kind: Secret, data: {kubeconfig: " + base64.StdEncoding.EncodeToString([]byte(sample(t, "kc-gke-upjet-nocreds.yaml"))) + "}}"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			req := newRequest(t, tc.xr, tc.input, nil)
+			req.Meta.Capabilities = tc.capabilities
+			if tc.found != nil {
+				found := &fnv1.Resources{}
+				for _, s := range tc.found {
+					found.Items = append(found.Items, &fnv1.Resource{Resource: mustStruct(t, s)})
+				}
+				req.RequiredResources = map[string]*fnv1.Resources{"kubeconfig": found, "cluster-secret": {}, "clusters-of-the-same-name": {}, "clusters-of-the-same-server": {}}
+			}
+			golden(t, tc.reason, summarize(t, run(t, req), "argocd-cluster"))
+		})
+	}
+}
+
+// TestConnectionSecretRequired checks that Crossplane is to watch a composed resource's
+// connection Secret and the cluster Secret where it can, and then runs the pipeline less
+// often.
+func TestConnectionSecretRequired(t *testing.T) {
+	token := func(token string) map[string]string {
+		return map[string]string{"kubeconfig": tokenKubeconfig(token)}
+	}
+	details := token("fake-token")
+	advertised := []fnv1.Capability{fnv1.Capability_CAPABILITY_CAPABILITIES, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES}
+	const (
+		clusters      = "v1 Secret argocd argocd.argoproj.io/secret-type=cluster,"
+		clusterSecret = "cluster-secret: v1 Secret argocd/cluster-prod-x7k2p"
+		sameName      = "clusters-of-the-same-name: " + clusters + "argocd.fn.crossplane.io/cluster=prod-x7k2p"
+		sameServer    = "clusters-of-the-same-server: " + clusters + "argocd.fn.crossplane.io/server=5bcbdb7eae9de77136473175c39f5829"
+		connection    = "kubeconfig: v1 Secret ns/conn"
+	)
+	type want struct {
+		requires  []string
+		ttl       string
+		condition string
+		ready     string
+	}
+	cases := map[string]struct {
+		reason       string
+		xr           string
+		input        string
+		cluster      string
+		details      map[string]string
+		capabilities []fnv1.Capability
+
+		// registered says that there are an Object and a Secret. damage is what is wrong
+		// with them.
+		registered bool
+		damage     func(object, secret *structpb.Struct)
+
+		// before are the connection details that the cluster was registered from, by default
+		// the ones that there are.
+		before map[string]string
+		want   want
+	}{
+		"NotAdvertised": {
+			reason: "We should not ask a Crossplane that may not read Secrets to, and judge by the Object's conditions.",
+			xr:     legacyXR, cluster: aks, details: details, registered: true,
+			want: want{condition: "TRUE/Registered", ready: "READY_TRUE"},
+		},
+		"NotAdvertisedNotReady": {
+			reason: "We should wait for an Object that is not ready where the Secret cannot be read, because there may be none.",
+			xr:     legacyXR, cluster: aks, details: details, registered: true,
+			damage: func(object, _ *structpb.Struct) { setCondition(object, "Ready", conditionFalse) },
+			want:   want{condition: "FALSE/Registering", ready: "READY_FALSE"},
+		},
+		"NotAdvertisedNotSynced": {
+			reason: "We should not call a cluster registered whose Object is not synced where the Secret cannot be read, because it may be the old one.",
+			xr:     legacyXR, cluster: aks, details: details, registered: true,
+			damage: func(object, _ *structpb.Struct) { setCondition(object, "Synced", conditionFalse) },
+			want:   want{condition: "TRUE/Updating", ready: "READY_TRUE"},
+		},
+		"NotAdvertisedRotated": {
+			reason: "We should say Updating in the call that composes new credentials, because no Secret has them yet.",
+			xr:     legacyXR, cluster: aks, details: token("other-token"), before: details, registered: true,
+			want: want{condition: "TRUE/Updating", ready: "READY_TRUE"},
+		},
+		"Registering": {
+			reason: "We should look at the cluster each minute until it is registered, because nothing tells when it is.",
+			xr:     legacyXR, cluster: aks, details: details, capabilities: advertised,
+			want: want{requires: []string{clusterSecret, sameName, sameServer, connection}, condition: "FALSE/Registering", ready: "READY_FALSE"},
+		},
+		"Waiting": {
+			reason: "We should watch the connection Secret even before it is there, because it is what we wait for.",
+			xr:     legacyXR, cluster: aks, capabilities: advertised,
+			want: want{requires: []string{clusterSecret, connection}, condition: "FALSE/WaitingForKubeconfig"},
+		},
+		"Registered": {
+			reason: "We should wait for a change once the cluster is registered, because all that it depends on is watched.",
+			xr:     legacyXR, cluster: aks, details: details, registered: true, capabilities: advertised,
+			want: want{requires: []string{clusterSecret, sameName, sameServer, connection}, ttl: "10m0s", condition: "TRUE/Registered", ready: "READY_TRUE"},
+		},
+		"RegisteredUntilExpiry": {
+			reason: "We should look again when there is something to say of the credentials' end, because nothing changes then.",
+			xr:     legacyXR, cluster: aks, details: token(jwt(testNow().AddDate(0, 0, 30).Add(5 * time.Minute))), registered: true, capabilities: advertised,
+			want: want{requires: []string{clusterSecret, sameName, sameServer, connection}, ttl: "5m0s", condition: "TRUE/Registered", ready: "READY_TRUE"},
+		},
+		"SecretIsReadNotTheObject": {
+			reason: "We should believe the Secret and not the Object's conditions where it can be read, because they may be old.",
+			xr:     legacyXR, cluster: aks, details: details, registered: true, capabilities: advertised,
+			damage: func(object, _ *structpb.Struct) {
+				setCondition(object, "Ready", conditionFalse)
+				setCondition(object, "Synced", conditionFalse)
+			},
+			want: want{requires: []string{clusterSecret, sameName, sameServer, connection}, ttl: "10m0s", condition: "TRUE/Registered", ready: "READY_TRUE"},
+		},
+		"SecretWithoutLabel": {
+			reason: "We should not call a cluster registered whose Secret has lost Argo CD's label, because Argo CD has lost it.",
+			xr:     legacyXR, cluster: aks, details: details, registered: true, capabilities: advertised,
+			damage: func(_, secret *structpb.Struct) {
+				delete(structAt(secret, "metadata", "labels").GetFields(), "argocd.argoproj.io/secret-type")
+			},
+			want: want{requires: []string{clusterSecret, sameName, sameServer, connection}, condition: "FALSE/Registering", ready: "READY_FALSE"},
+		},
+		"Retained": {
+			reason: "We should look at a kept registration less often, too, because its Secrets are watched.",
+			xr:     legacyXR, cluster: aks, before: details, registered: true, capabilities: advertised,
+			want: want{requires: []string{clusterSecret, sameName, sameServer, connection}, ttl: "10m0s", condition: "TRUE/Retained", ready: "READY_TRUE"},
+		},
+		"Namespaced": {
+			reason: "We should require the Secret in a namespaced resource's own namespace, because it publishes there whatever its reference says.",
+			xr:     namespacedXR, details: details, capabilities: advertised,
+			cluster: strings.NewReplacer("kind: Cluster", "kind: Cluster, metadata: {namespace: team-a}", "{name: conn}", "{name: conn, namespace: other}").Replace(gke),
+			want: want{condition: "FALSE/Registering", ready: "READY_FALSE", requires: []string{
+				"cluster-secret: v1 Secret argocd/cluster-team-a.prod",
+				"clusters-of-the-same-name: " + clusters + "argocd.fn.crossplane.io/cluster=team-a.prod",
+				sameServer,
+				"kubeconfig: v1 Secret team-a/conn",
+			}},
+		},
+		"NoConnectionSecret": {
+			reason: "We should look each minute at a cluster without a connection Secret, because there is nothing to watch.",
+			xr:     legacyXR, cluster: bucket, details: details, registered: true, capabilities: advertised,
+			want: want{requires: []string{clusterSecret, sameName, sameServer}, condition: "TRUE/Registered", ready: "READY_TRUE"},
+		},
+		"Remote": {
+			reason: "We should not look for the cluster Secret on this hub where Argo CD is on another, because it is not here.",
+			xr:     legacyXR, input: "output: {argoCD: Remote}", cluster: aks, details: details, registered: true, capabilities: advertised,
+			want: want{requires: []string{connection}, ttl: "10m0s", condition: "TRUE/Registered", ready: "READY_TRUE"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			req := newRequest(t, tc.xr, "kubeconfigFrom: {resourceName: cluster}\n"+tc.input, clusterOf(tc.cluster, tc.details))
+			req.Meta.Capabilities = tc.capabilities
+			answer := &fnv1.Resources{}
+			if tc.registered {
+				before := tc.before
+				if before == nil {
+					before = tc.details
+				}
+				first := run(t, newRequest(t, tc.xr, tc.input, clusterOf(tc.cluster, before)))
+				object := ready(first.GetDesired().GetResources()["argocd-cluster"].GetResource())
+				secret := clone(structAt(object, "spec", "forProvider", "manifest"))
+				if tc.damage != nil {
+					tc.damage(object, secret)
+				}
+				req.Observed.Resources["argocd-cluster"] = &fnv1.Resource{Resource: object}
+				answer.Items = append(answer.Items, &fnv1.Resource{Resource: secret})
+			}
+			req.RequiredResources = map[string]*fnv1.Resources{"cluster-secret": answer, "clusters-of-the-same-name": answer, "clusters-of-the-same-server": answer}
+			s := summarize(t, run(t, req), "argocd-cluster")
+			got := want{requires: s.Requires, ttl: s.TTL, condition: strings.TrimPrefix(s.Condition, "ArgoCDClusterRegistered="), ready: s.Ready}
+			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(want{})); diff != "" {
+				t.Errorf("%s\n-want, +got:\n%s\n%s", tc.reason, diff, s.Message)
+			}
+		})
+	}
+}
+
+// setCondition sets the status of a resource's condition.
+func setCondition(res *structpb.Struct, conditionType, status string) {
+	conditionAt(res, conditionType).Fields["status"] = structpb.NewStringValue(status)
+}
+
+// TestProviderKeys checks each provider's layout of connection details.
+func TestProviderKeys(t *testing.T) {
+	kc := kubeconfigOf("https://[2001:db8::1]:6443/path/", `token: "fake-token\n"`)
+	encoded := base64.StdEncoding.EncodeToString([]byte(kc))
+	wrapped := encoded[:76] + "\n" + encoded[76:] + "\n"
+
+	cases := map[string]struct {
+		reason  string
+		details map[string]string
+	}{
+		"Azure":           {"The upjet provider of Azure.", map[string]string{"kubeconfig": kc, "attribute.kube_config_raw": "canary", "attribute.kube_admin_config_raw": "canary"}},
+		"AzureRaw":        {"The same without the copy.", map[string]string{"attribute.kube_config_raw": kc, "attribute.kube_admin_config_raw": "canary"}},
+		"DigitalOcean":    {"We should find DigitalOcean's key, because it has no key kubeconfig.", map[string]string{"attribute.kube_config.0.raw_config": kc, "attribute.kube_config.0.token": "canary"}},
+		"Scaleway":        {"We should find Scaleway's key, because it has no key kubeconfig either.", map[string]string{"attribute.kubeconfig.0.config_file": kc, "attribute.kubeconfig.0.token": "canary"}},
+		"Linode":          {"We should decode base64, because Linode's attribute is base64 text.", map[string]string{"attribute.kubeconfig": encoded}},
+		"Vultr":           {"We should decode base64 with line breaks, because Vultr's attribute has them.", map[string]string{"attribute.kube_config": wrapped}},
+		"Civo":            {"It has the plain key.", map[string]string{"kubeconfig": kc}},
+		"ClusterAPI":      {"A generic key.", map[string]string{"value": kc}},
+		"VCluster":        {"Another one, beside keys that are not kubeconfigs.", map[string]string{"config": kc, "value": "{}", "certificate-authority": "canary", "client-key": "canary"}},
+		"Helm":            {"A key with an ending.", map[string]string{"value.yaml": kc}},
+		"OpenStackMagnum": {"We should find the attribute of OpenStack Magnum, which has no index.", map[string]string{"attribute.kubeconfig.raw_config": kc, "attribute.kubeconfig.client_key": "canary"}},
+		"KubeconfigYAML":  {"We should find a key with an ending.", map[string]string{"kubeconfig.yaml": kc}},
+		"KubeconfigJSON":  {"We should find a key with an ending.", map[string]string{"kubeconfig.json": kc}},
+		"Kamaji":          {"We should find Kamaji's key, because it publishes no other.", map[string]string{"admin.conf": kc}},
+		"KamajiInCluster": {"We should find Kamaji's other key, because some publish only that.", map[string]string{"admin.svc": kc}},
+		"TerraformRaw":    {"We should find the usual output of Terraform's modules.", map[string]string{"kube_config_raw": kc}},
+		"Terraform":       {"We should find the other usual output of Terraform's modules.", map[string]string{"kube_config": kc}},
+		"GenericKeysOfOtherThings": {"We should skip each generic key that holds something else, because the last may hold the kubeconfig.", map[string]string{
+			"value": "{}", "value.yaml": "text", "config": "[]", "kubeconfig.yaml": "canary: [", "kubeconfig.json": "{}",
+			"kube_config_raw": "Y2FuYXJ5", "kube_config": "a: canary-b", "admin.conf": "[client]", "admin.svc": kc,
+		}},
+		"KnownBeforeGeneric": {"We should prefer a provider's own key to a generic one, because it says what it is.", map[string]string{"attribute.kubeconfig.raw_config": kc, "value": kubeconfigOf("https://other.example.org", "token: canary-other")}},
+		"EmptyFirst":         {"A key that is not filled in is as good as none.", map[string]string{"kubeconfig": "", "value": kc}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			data := secretData(t, run(t, newRequest(t, legacyXR, "", map[string]observation{"cluster": {resource: bucket, details: tc.details}})))
+			want := map[string]any{"name": "prod-x7k2p", "server": "https://[2001:db8::1]:6443/path", "config": `{"bearerToken":"fake-token","tlsClientConfig":{"insecure":false}}`}
+			if diff := cmp.Diff(want, data); diff != "" {
+				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
+			}
+		})
+	}
+}

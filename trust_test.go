@@ -1,0 +1,747 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/types/known/structpb"
+)
+
+const (
+	gkeServer  = "https://34.10.20.30"
+	gcpConfig  = `{"tlsClientConfig":{"insecure":false},"execProviderConfig":{"command":"argocd-k8s-auth","args":["gcp"],"apiVersion":"client.authentication.k8s.io/v1beta1"}}`
+	noConfig   = `{"tlsClientConfig":{"insecure":false}}`
+	attacker   = "https://attacker.example.org"
+	eksServer  = "https://0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com"
+	eksExec    = "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: aws, args: [eks, get-token, --cluster-name, demo]}"
+	eksCluster = `{apiVersion: eks.aws.m.upbound.io/v1beta1, kind: Cluster, metadata: {annotations: {crossplane.io/external-name: demo}},
+status: {atProvider: {endpoint: "` + eksServer + `"}}}`
+	eksClusterAuth = "{apiVersion: eks.aws.m.upbound.io/v1beta1, kind: ClusterAuth}"
+)
+
+// of returns observed resources with one cluster.
+func of(resource, kubeconfig string) map[string]observation {
+	return map[string]observation{"cluster": {resource: resource, details: map[string]string{"kubeconfig": kubeconfig}}}
+}
+
+// TestOwnIdentity has Argo CD authenticate by its own cloud identity. Its token goes only to
+// a server that the Composition's author or the cloud's provider names.
+func TestOwnIdentity(t *testing.T) {
+	const aksServer = "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443"
+	none := kubeconfigOf(gkeServer, "")
+	kubelogin := func(server, args string) string {
+		return kubeconfigOf(server, "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: kubelogin, args: [get-token, "+args+"]}")
+	}
+	with := func(kubeconfig, cluster string) string {
+		return strings.Replace(kubeconfig, "cluster: {server", "cluster: {"+cluster+", server", 1)
+	}
+	status := func(status string) string {
+		return "{apiVersion: container.gcp.upbound.io/v1beta1, kind: Cluster, status: {atProvider: {" + status + "}}}"
+	}
+	eks := func(kubeconfig string) map[string]observation {
+		o := of(eksClusterAuth, kubeconfig)
+		o["eks"] = observation{resource: eksCluster}
+		return o
+	}
+	cases := map[string]struct {
+		reason   string
+		input    string
+		xr       string
+		observed map[string]observation
+
+		// desired is the XR that an earlier step desires.
+		desired string
+
+		// message is of the condition where nothing is composed.
+		message string
+	}{
+		"GKEEndpoint":        {reason: "We should trust the endpoint in GKE's status.", observed: of(gke, none)},
+		"GKEBeta":            {reason: "We should know the beta provider's groups.", observed: of("{apiVersion: container.gcp-beta.m.upbound.io/v1beta1, kind: Cluster, status: {atProvider: {endpoint: 34.10.20.30}}}", none)},
+		"GKEPrivateEndpoint": {reason: "We should trust a private endpoint.", observed: of(status("endpoint: 1.2.3.4, privateClusterConfig: [{privateEndpoint: 34.10.20.30}]"), none)},
+		"GKEPublicEndpoint":  {reason: "We should trust a public endpoint.", observed: of(status("privateClusterConfig: [{publicEndpoint: 34.10.20.30}]"), none)},
+		"GKEStructs":         {reason: "We should read schemas without lists, too.", observed: of(status("privateClusterConfig: {publicEndpoint: 34.10.20.30}"), none)},
+		"GKEDNSEndpoint":     {reason: "We should trust a DNS endpoint.", observed: of(gke, kubeconfigOf("https://gke-0123456789abcdef-123456789012.europe-west8.gke.goog", ""))},
+		"GKEOtherServer":     {reason: "We should not send a token to a server that the status does not name.", observed: of(gke, kubeconfigOf(attacker, "")), message: "the server is not one that status.atProvider of composed resource cluster names"},
+		"GKEOtherPort":       {reason: "We should not send a token to another port.", observed: of(gke, kubeconfigOf(gkeServer+":8443", "")), message: "is not one that"},
+		"GKEPath":            {reason: "We should not send a token to a path.", observed: of(gke, kubeconfigOf(gkeServer+"/x", "")), message: "is not one that"},
+		"GKENoStatus":        {reason: "We should wait for a status.", observed: of(status(""), none), message: "does not name the cluster's server"},
+		"GKESuffix":          {reason: "We should not trust a server that only begins like the endpoint.", observed: of(gke, kubeconfigOf("https://34.10.20.30.attacker.example.org", "")), message: "is not one that"},
+		"GKELookalike":       {reason: "We should not trust a group that only begins like GKE's.", observed: of("{apiVersion: container.gcp.example.org/v1, kind: Cluster, status: {atProvider: {endpoint: 34.10.20.30}}}", none), message: "has no credentials"},
+		"GKEProxy":           {reason: "We should not send a token through a kubeconfig's proxy.", observed: of(gke, with(none, "proxy-url: 'https://proxy.attacker.example.org'")), message: "set cluster.proxyURL"},
+		"GKETLSServerName":   {reason: "We should not accept a kubeconfig's name for the server.", observed: of(gke, with(none, "tls-server-name: attacker.example.org")), message: "set cluster.tlsServerName"},
+		"GKEAuthorsProxy":    {reason: "We should use the author's proxy.", input: "cluster: {proxyURL: 'http://proxy.example.org:3128', tlsServerName: kubernetes.example.org}", observed: of(gke, with(none, "proxy-url: 'https://proxy.attacker.example.org'"))},
+		"GKEPluginOfSecret":  {reason: "We should not send a token to a server that only a kubeconfig names.", observed: of(bucket, kubeconfigOf(attacker, "exec: {command: gke-gcloud-auth-plugin}")), message: "nobody vouches for the server"},
+		"LiteralServer":      {reason: "We should trust the author's server.", input: "cluster: {server: '" + gkeServer + "'}", observed: of(bucket, kubeconfigOf(attacker, "exec: {command: gke-gcloud-auth-plugin}"))},
+		"EnvironmentServer":  {reason: "We should trust the environment's server.", input: "cluster: {serverFromEnvironmentFieldPath: cluster.endpoint}", observed: of(bucket, kubeconfigOf(attacker, "exec: {command: gke-gcloud-auth-plugin}"))},
+		"DesiredStatus":      {reason: "We should trust a status field that an earlier step desires.", input: "cluster: {serverFromFieldPath: status.endpoint}", desired: "status: {endpoint: 34.10.20.30}", observed: of(bucket, kubeconfigOf(attacker, "exec: {command: gke-gcloud-auth-plugin}"))},
+		"ObservedStatus":     {reason: "We should not trust the observed status, because the XR's user can write it.", input: "cluster: {serverFromFieldPath: status.endpoint}", xr: legacyXR + "status: {endpoint: attacker.example.org}\n", observed: of(gke, none), message: "is not one that"},
+		"ObservedSpec":       {reason: "We should not trust the XR's spec.", input: "cluster: {serverFromFieldPath: spec.parameters.apiserver}", observed: of(gke, none), message: "is not one that"},
+		"ExplicitType":       {reason: "We should trust a source that only the author chose, with the type that the author set.", input: "credentials: {type: GCP}", observed: of(bucket, none)},
+		"ExplicitTypeOfGKE":  {reason: "We should check a cloud's source even if the type is set.", input: "credentials: {type: GCP}", observed: of(gke, kubeconfigOf(attacker, "")), message: "is not one that"},
+		"ExplicitAzure":      {reason: "We should check AKS, too.", input: "credentials: {type: Azure}", observed: of(aks, kubeconfigOf(attacker, "")), message: "is not one that"},
+		"AKS":                {reason: "We should trust the name in AKS's status.", observed: of(aks, kubelogin(aksServer, ""))},
+		"AKSServerID":        {reason: "We should not ask for a token for another application, because it could be Azure Resource Manager's.", observed: of(aks, kubelogin(aksServer, "--server-id, 797f4846-ba00-4fd7-ba43-dac1f8f63013")), message: "credentials.azure.serverID"},
+		"AKSServerIDUpper":   {reason: "We should know AKS's own application in any case.", observed: of(aks, kubelogin(aksServer, "--server-id, 6DAE42F8-4368-4678-94FF-3960E28E3630"))},
+		"AKSOtherServer":     {reason: "We should not send an Azure token to another server.", observed: of(aks, kubelogin(attacker, "")), message: "is not one that"},
+		"EKS":                {reason: "We should trust the endpoint of the composed EKS cluster that the token is for.", observed: eks(kubeconfigOf(eksServer, eksExec))},
+		"EKSOtherServer":     {reason: "We should not send an AWS token to another server.", observed: eks(kubeconfigOf(attacker, eksExec)), message: "is not one that"},
+		"EKSOtherCluster":    {reason: "We should not send another cluster's token, because its owner could use it there.", observed: eks(kubeconfigOf(eksServer, strings.Replace(eksExec, "demo", "prod", 1))), message: "does not name the cluster's server"},
+		"EKSNotComposed":     {reason: "We should not guess where an EKS cluster is.", observed: of(eksClusterAuth, kubeconfigOf(eksServer, eksExec)), message: "does not name the cluster's server"},
+		"EKSExplicit":        {reason: "We should check a ClusterAuth's server even if the type is set.", input: "credentials: {type: AWS, aws: {clusterName: demo}}", observed: eks(kubeconfigOf(attacker, "token: fake-token")), message: "is not one that"},
+		"EKSExplicitGood":    {reason: "We should trust the endpoint with type AWS.", input: "credentials: {type: AWS, aws: {clusterName: demo}}", observed: eks(kubeconfigOf(eksServer, "token: fake-token"))},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			xr := tc.xr
+			if xr == "" {
+				xr = legacyXR
+			}
+			h := plainHub(xr, "", tc.input)
+			h.resources = tc.observed
+			req := h.request(t)
+			if tc.desired != "" {
+				req.Desired.Composite.Resource = mustStruct(t, tc.desired)
+			}
+			s := summarize(t, h.run(t, req), "argocd-cluster")
+			if tc.message == "" {
+				if s.Composed == nil {
+					t.Errorf("%s\nnothing composed: %s%s: %s", tc.reason, s.Fatal, s.Condition, s.Message)
+				}
+				return
+			}
+			if s.Composed != nil || !says(s.Message, tc.message) {
+				t.Errorf("%s\nwant nothing composed, and %q, got %s%s: %s", tc.reason, tc.message, s.Fatal, s.Condition, s.Message)
+			}
+		})
+	}
+}
+
+// TestEdit has a tenant edit what it can: the connection Secret, the managed cluster's status,
+// the composed Object. What is composed is what was there, or has no credentials.
+func TestEdit(t *testing.T) {
+	manifest := func(h *hub) *structpb.Struct {
+		return structAt(h.registrations["argocd-cluster"], "spec", "forProvider", "manifest")
+	}
+	set := func(h *hub, key, value string) {
+		structAt(manifest(h), "data").Fields[key] = structpb.NewStringValue(base64Of(value))
+		h.provide("argocd-cluster")
+	}
+	gone := func(h *hub) { h.resources = of(gke, "") }
+	withStatus := func(status, kubeconfig string) map[string]observation {
+		return of("{apiVersion: container.gcp.m.upbound.io/v1beta1, kind: Cluster, status: {atProvider: {"+status+"}}}", kubeconfig)
+	}
+	type want struct{ condition, server, config, ready string }
+	kept := want{"TRUE/Retained", gkeServer, gcpConfig, "READY_TRUE"}
+	dropped := want{"FALSE/UnsupportedCredentials", gkeServer, noConfig, "READY_FALSE"}
+	cases := map[string]struct {
+		reason string
+		input  string
+		change func(*hub)
+		want   want
+	}{
+		"Kubeconfig": {
+			reason: "We should keep the connection if the kubeconfig's server changes and the cloud's status does not.",
+			change: func(h *hub) { h.resources = of(gke, kubeconfigOf(attacker, "")) }, want: kept,
+		},
+		"KubeconfigAndStatus": {
+			reason: "We should drop the credentials if the cloud names another server.",
+			change: func(h *hub) { h.resources = withStatus("endpoint: 1.2.3.4", kubeconfigOf(attacker, "")) }, want: dropped,
+		},
+		"StatusGone": {
+			reason: "We should keep the connection if the cloud names no server any more, because that withdraws nothing.",
+			change: func(h *hub) { h.resources = withStatus("", kubeconfigOf(gkeServer, "")) }, want: kept,
+		},
+		"ResourceGone": {
+			reason: "We should keep the connection if the cluster's resource is gone.",
+			change: func(h *hub) { h.resources = nil }, want: kept,
+		},
+		"Replaced": {
+			reason: "We should follow a cluster that was replaced.",
+			change: func(h *hub) { h.resources = withStatus("endpoint: 1.2.3.4", kubeconfigOf("https://1.2.3.4", "")) },
+			want:   want{"TRUE/Registered", "https://1.2.3.4", gcpConfig, "READY_TRUE"},
+		},
+		"TypeKubeconfig": {
+			reason: "We should drop Argo CD's identity if the author withdraws it.",
+			change: func(h *hub) { h.input += "credentials: {type: Kubeconfig}\n" }, want: dropped,
+		},
+		"TypeAWS": {
+			reason: "We should drop the credentials if the author chooses another cloud, and the kubeconfig is gone.",
+			change: func(h *hub) { h.input += "credentials: {type: AWS, aws: {clusterName: x}}\n"; gone(h) }, want: dropped,
+		},
+		"TypeExec": {
+			reason: "We should drop the credentials if the author chooses a plugin, and the kubeconfig is gone.",
+			change: func(h *hub) { h.input += "credentials: {type: Exec, exec: {command: x}}\n"; gone(h) }, want: dropped,
+		},
+		"TypeGCP": {
+			reason: "We should keep the credentials if the author only makes them explicit.",
+			change: func(h *hub) { h.input += "credentials: {type: GCP}\n"; gone(h) }, want: kept,
+		},
+		"ObjectCommand": {
+			reason: "We should not keep a command that somebody wrote into the Object.",
+			change: func(h *hub) {
+				gone(h)
+				set(h, "config", `{"tlsClientConfig":{"insecure":false},"execProviderConfig":{"command":"sh","args":["-c","id"]}}`)
+			},
+			want: dropped,
+		},
+		"ObjectArguments": {
+			reason: "We should not keep arguments that this function does not write.",
+			change: func(h *hub) {
+				gone(h)
+				set(h, "config", strings.Replace(gcpConfig, `["gcp"]`, `["gcp","--x"]`, 1))
+			},
+			want: dropped,
+		},
+		"ObjectEnvironment": {
+			reason: "We should not keep variables that this function does not write.",
+			change: func(h *hub) {
+				gone(h)
+				set(h, "config", strings.Replace(gcpConfig, `["gcp"]`, `["gcp"],"env":{"HTTPS_PROXY":"http://attacker"}`, 1))
+			},
+			want: dropped,
+		},
+		"ObjectRole": {
+			reason: "We should not keep a role that only the author may set.",
+			change: func(h *hub) {
+				gone(h)
+				set(h, "config", `{"tlsClientConfig":{"insecure":false},"awsAuthConfig":{"clusterName":"x","roleARN":"arn:aws:iam::123456789012:role/admin"}}`)
+			},
+			want: dropped,
+		},
+		"ObjectServer": {
+			reason: "We should not keep a server that the cloud's status does not name.",
+			change: func(h *hub) { gone(h); set(h, "server", attacker) },
+			want:   want{"FALSE/UnsupportedCredentials", attacker, noConfig, "READY_FALSE"},
+		},
+		"ObjectInsecure": {
+			reason: "We should not keep what does not verify the server.",
+			change: func(h *hub) { gone(h); set(h, "config", strings.Replace(gcpConfig, "false", "true", 1)) }, want: dropped,
+		},
+		"ObjectProxy": {
+			reason: "We should not keep a proxy for Argo CD's own identity.",
+			change: func(h *hub) {
+				gone(h)
+				set(h, "config", strings.TrimSuffix(gcpConfig, "}")+`,"proxyUrl":"http://attacker.example.org"}`)
+			},
+			want: dropped,
+		},
+		"ObjectUnknownField": {
+			reason: "We should not keep fields that this function does not write.",
+			change: func(h *hub) { gone(h); set(h, "config", strings.Replace(gcpConfig, "{", `{"x":1,`, 1)) }, want: dropped,
+		},
+		"ObjectHub": {
+			reason: "We should not keep the hub's own address, with which Argo CD needs no credentials.",
+			change: func(h *hub) { gone(h); set(h, "server", "https://kubernetes.default.svc") },
+			want:   want{"FALSE/UnsupportedCredentials", "https://prod-x7k2p.invalid", noConfig, "READY_FALSE"},
+		},
+		"ObjectToken": {
+			reason: "We should keep a token, which is of a kind that this function writes, but follow the kubeconfig again.",
+			change: func(h *hub) { set(h, "config", `{"bearerToken":"x","tlsClientConfig":{"insecure":false}}`) },
+			want:   want{"TRUE/Registered", gkeServer, gcpConfig, "READY_TRUE"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			h := plainHub(legacyXR, "", tc.input)
+			h.resources = of(gke, kubeconfigOf(gkeServer, ""))
+			h.registered(t)
+			tc.change(h)
+			h.reconcile(t)
+			h.reconcile(t)
+			s := h.reconcile(t)
+			data := dataOf(t, s)
+			got := want{strings.TrimPrefix(s.Condition, "ArgoCDClusterRegistered="), data["server"].(string), data["config"].(string), s.Ready}
+			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(want{})); diff != "" {
+				t.Errorf("%s\n-want, +got:\n%s\n%s", tc.reason, diff, s.Message)
+			}
+			if n := data["name"]; n != "prod-x7k2p" {
+				t.Errorf("%s\nname: %v", tc.reason, n)
+			}
+		})
+	}
+}
+
+// TestInsecureWithdrawn has the author turn allowInsecure off.
+func TestInsecureWithdrawn(t *testing.T) {
+	kc := strings.Replace(tokenKubeconfig("canary-good"), "cluster: {server", "cluster: {insecure-skip-tls-verify: true, server", 1)
+	h := plainHub(legacyXR, kc, "credentials: {allowInsecure: true}")
+	h.registered(t)
+	h.input = "credentials: {allowInsecure: false}"
+	h.reconcile(t)
+	s := h.reconcile(t)
+	if got := dataOf(t, s)["config"]; got != noConfig || !strings.HasSuffix(s.Condition, "FALSE/UnsupportedCredentials") || s.Ready != "READY_FALSE" {
+		t.Errorf("%s: %s: %v", s.Condition, s.Message, got)
+	}
+	h.resources = of(aks, tokenKubeconfig("canary-new"))
+	h.reconcile(t)
+	if s := h.reconcile(t); !strings.HasSuffix(s.Condition, "TRUE/Registered") {
+		t.Errorf("with a kubeconfig that verifies: %s: %s", s.Condition, s.Message)
+	}
+}
+
+// TestSourceRemembered has another composed resource publish a kubeconfig. It never takes the
+// place of the one that the cluster was registered from.
+func TestSourceRemembered(t *testing.T) {
+	other := observation{resource: aks, details: map[string]string{"kubeconfig": kubeconfigOf("https://other.example.org", "token: canary-other")}}
+	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+	before := h.registered(t)
+	h.resources["other"] = other
+	if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || cmp.Diff(before, manifestOf(t, s)) != "" {
+		t.Errorf("with another kubeconfig: %s: %s", s.Condition, s.Message)
+	}
+	h.resources["cluster"] = observation{resource: aks}
+	for range 3 {
+		s := h.reconcile(t)
+		if s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" || !says(s.Message, `composed resource "cluster" has no connection details`) || !strings.Contains(s.Message, "kubeconfigFrom.resourceName") {
+			t.Errorf("with only the other: %s: %s", s.Condition, s.Message)
+		}
+		if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+			t.Fatalf("The registration is another cluster's. -before, +after:\n%s", diff)
+		}
+	}
+	// Nor does it where the annotation was taken away.
+	delete(structAt(h.registrations["argocd-cluster"], "spec", "forProvider", "manifest", "metadata", "annotations").GetFields(), annotationSource)
+	delete(h.registrations["argocd-cluster"].GetFields(), "status")
+	h.edit("argocd/cluster-prod-x7k2p", func(s *structpb.Struct) { delete(structAt(s, "metadata", "annotations").GetFields(), annotationSource) })
+	if s := h.reconcile(t); dataOf(t, s)["server"] != "https://api.example.org" || !strings.Contains(s.Message, "another server than the registration's") {
+		t.Errorf("without the annotation: %s: %s", s.Condition, s.Message)
+	}
+	h.input = "kubeconfigFrom: {resourceName: other}"
+	if s := h.settle(t); dataOf(t, s)["server"] != "https://other.example.org" || annotationsOf(t, s)[annotationSource] != "other" {
+		t.Errorf("We should register another cluster if the author names it: %s: %s", s.Condition, s.Message)
+	}
+}
+
+// TestOneUnit has the server's field vanish while the kubeconfig is another's.
+func TestOneUnit(t *testing.T) {
+	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {serverFromFieldPath: spec.parameters.apiserver}")
+	before := h.registered(t)
+	h.xr = strings.Replace(h.xr, "    apiserver: https://api.prod.example.org/\n", "", 1)
+	h.resources = of(aks, tokenKubeconfig("canary-new"))
+	s := h.reconcile(t)
+	if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" {
+		t.Errorf("We should keep the whole connection, because half of it is another's.\n%s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
+	}
+}
+
+// TestNeverThere mistypes what identifies the registration, before a Secret was there.
+func TestNeverThere(t *testing.T) {
+	for _, unable := range []bool{false, true} {
+		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {namespace: missing}")
+		h.unable = unable
+		h.reconcile(t)
+		if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" || s.Ready != "READY_FALSE" {
+			t.Errorf("mistyped: %s: %s", s.Condition, s.Message)
+		}
+		h.input = "output: {namespace: argocd}\ncluster: {name: other}"
+		h.reconcile(t)
+		s := h.reconcile(t)
+		if m := manifestOf(t, s)["metadata"].(map[string]any); m["namespace"] != "argocd" || m["name"] != "cluster-other" || s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
+			t.Errorf("We should follow the input until a Secret has been there (unable=%t): %s: %s %v", unable, s.Condition, s.Message, m)
+		}
+		h = plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {namespace: missing}")
+		h.unable = unable
+		h.reconcile(t)
+		h.input = "output: {type: Secret}"
+		if s := h.reconcile(t); s.Composed != nil || s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" {
+			t.Errorf("We should wait for the old Object's end, because Crossplane cannot change a resource's kind: %s: %s", s.Condition, s.Message)
+		}
+		h.reconcile(t)
+		if s := h.reconcile(t); s.Composed["kind"] != "Secret" || s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
+			t.Errorf("then compose a Secret: %s: %s", s.Condition, s.Message)
+		}
+	}
+}
+
+// TestDeletedObject deletes the Object by hand, to have a change applied.
+func TestDeletedObject(t *testing.T) {
+	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+	h.registered(t)
+	h.input = "cluster: {name: renamed}"
+	h.settle(t)
+	terminate := func() {
+		structAt(h.registrations["argocd-cluster"], "metadata").Fields["deletionTimestamp"] = structpb.NewStringValue("2027-01-01T00:00:00Z")
+	}
+	terminate()
+	h.down = true
+	s := h.reconcile(t)
+	if dataOf(t, s)["name"] != "prod-x7k2p" || s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" || s.Ready != "READY_FALSE" {
+		t.Errorf("We should leave the Object as it is until its Secret is gone, because it would orphan the Secret: %s: %s", s.Condition, s.Message)
+	}
+	delete(h.secrets, "argocd/cluster-prod-x7k2p")
+	h.resources["cluster"] = observation{resource: aks}
+	s = h.reconcile(t)
+	if d := dataOf(t, s); d["name"] != "renamed" || d["config"] == "" || manifestOf(t, s)["metadata"].(map[string]any)["name"] != "cluster-renamed" || s.Ready != "READY_FALSE" {
+		t.Errorf("We should then follow the input, with the connection kept: %s: %s: %v", s.Condition, s.Message, d)
+	}
+	h.registrations, h.down = map[string]*structpb.Struct{}, false
+	h.resources = of(aks, tokenKubeconfig("canary-good"))
+	h.reconcile(t)
+	if s := h.settle(t); dataOf(t, s)["name"] != "renamed" || s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
+		t.Errorf("once it is gone: %s: %s", s.Condition, s.Message)
+	}
+}
+
+// TestObjectName checks that an Object's name follows from what it makes.
+func TestObjectName(t *testing.T) {
+	name := func(xr, input string) string {
+		h := plainHub(xr, tokenKubeconfig("canary-good"), input)
+		s := h.reconcile(t)
+		if s.Composed == nil {
+			t.Fatalf("%s%s: %s", s.Fatal, s.Condition, s.Message)
+		}
+		return s.Composed["metadata"].(map[string]any)["name"].(string)
+	}
+	if got := name(legacyXR, ""); got != "argocd.cluster-prod-x7k2p" {
+		t.Errorf("name: %s", got)
+	}
+	again := name(strings.Replace(legacyXR, "name: prod-x7k2p", "name: other", 1), "cluster: {name: prod-x7k2p}")
+	if again != "argocd.cluster-prod-x7k2p" {
+		t.Errorf("We should give two XRs' Objects of one Secret one name: %s", again)
+	}
+	seen := map[string]string{}
+	long := strings.Repeat("a", 240)
+	for _, input := range []string{
+		"", "output: {namespace: a}", "output: {namespace: a-b, name: c}", "output: {namespace: a, name: b-c}", "output: {name: argocd.x}",
+		"output: {object: {providerConfigRef: {name: x}}}", "output: {object: {providerConfigRef: {name: z}}}",
+		"output: {object: {providerConfigRef: {kind: ProviderConfig}}}", "output: {name: " + long + "}", "output: {name: " + long + "b}",
+	} {
+		n := name(namespacedXR, input)
+		if other, ok := seen[n]; ok || len(n) > 253 {
+			t.Errorf("%q and %q have one name, or it is too long: %s", other, input, n)
+		}
+		seen[n] = input
+	}
+}
+
+// TestTwoRegistrations has two XRs want one name or one server.
+func TestTwoRegistrations(t *testing.T) {
+	first := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+	first.registered(t)
+	second := func(input, server string) *hub {
+		h := plainHub(namespacedXR, kubeconfigOf(server, "token: canary-second"), input)
+		h.secrets = first.secrets
+		return h
+	}
+	for name, tc := range map[string]struct{ input, server, reason string }{
+		"Name":             {"cluster: {name: prod-x7k2p}\noutput: {name: other}", "https://second.example.org", reasonNameConflict},
+		"SecretsName":      {"output: {name: cluster-prod-x7k2p}", "https://second.example.org", reasonNameConflict},
+		"Server":           {"", "https://api.example.org", reasonServerConflict},
+		"ServerWithSlash":  {"", "https://api.example.org/", reasonServerConflict},
+		"OtherNamespace":   {"output: {namespace: other}", "https://api.example.org", reasonRegistering},
+		"NeitherOfTheBoth": {"", "https://second.example.org", reasonRegistering},
+	} {
+		h := second(tc.input, tc.server)
+		h.secrets = map[string]*structpb.Struct{}
+		for k, v := range first.secrets {
+			h.secrets[k] = v
+		}
+		s := h.reconcile(t)
+		if s.Condition != "ArgoCDClusterRegistered=FALSE/"+tc.reason || (s.Composed == nil) != strings.HasSuffix(tc.reason, "Conflict") {
+			t.Errorf("%s: want %s, got %s: %s", name, tc.reason, s.Condition, s.Message)
+		}
+	}
+
+	// A registered cluster's kubeconfig changes to the server of another.
+	h := second("", "https://second.example.org")
+	h.revision = 10
+	h.registered(t)
+	h.resources = of(gke, kubeconfigOf("https://api.example.org", "token: canary-second"))
+	for range 3 {
+		s := h.reconcile(t)
+		if s.Condition != "ArgoCDClusterRegistered=FALSE/ServerConflict" || dataOf(t, s)["server"] != "https://second.example.org" || s.Ready != "READY_FALSE" {
+			t.Errorf("We should keep the old server, because the new one is another cluster's: %s: %s", s.Condition, s.Message)
+		}
+	}
+	h.resources = of(gke, kubeconfigOf("https://second.example.org", "token: canary-second"))
+	if s := h.settle(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
+		t.Errorf("once it is back: %s: %s", s.Condition, s.Message)
+	}
+
+	// Both are there already: the younger one yields.
+	h.edit("argocd/cluster-team-a.prod", func(s *structpb.Struct) {
+		structAt(s, "data").Fields["server"] = structpb.NewStringValue(base64Of("https://api.example.org"))
+		structAt(s, "metadata", "labels").Fields[labelServer] = structAt(first.secrets["argocd/cluster-prod-x7k2p"], "metadata", "labels").GetFields()[labelServer]
+	})
+	structAt(h.registrations["argocd-cluster"], "spec", "forProvider", "manifest", "data").Fields["server"] = structpb.NewStringValue(base64Of("https://api.example.org"))
+	h.resources = of(gke, kubeconfigOf("https://api.example.org", "token: canary-second"))
+	if s := first.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
+		t.Errorf("We should go on with the older registration: %s: %s", s.Condition, s.Message)
+	}
+	s := h.reconcile(t)
+	policies := s.Composed["spec"].(map[string]any)["managementPolicies"]
+	if diff := cmp.Diff([]any{"Observe", "Delete"}, policies); diff != "" || s.Condition != "ArgoCDClusterRegistered=FALSE/ServerConflict" || s.Ready != "READY_FALSE" {
+		t.Errorf("We should only observe the younger: %s: %s: %v", s.Condition, s.Message, policies)
+	}
+	delete(first.secrets, "argocd/cluster-prod-x7k2p")
+	if s := h.settle(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || s.Composed["spec"].(map[string]any)["managementPolicies"] != nil {
+		t.Errorf("We should go on once the older is gone: %s: %s", s.Condition, s.Message)
+	}
+}
+
+// TestTwoAtOnce has two XRs of two namespaces find one Secret free at the same time.
+func TestTwoAtOnce(t *testing.T) {
+	other := strings.Replace(namespacedXR, "namespace: team-a", "namespace: team-b", 1)
+	a := plainHub(namespacedXR, tokenKubeconfig("canary-a"), "cluster: {name: shared}")
+	b := plainHub(other, kubeconfigOf("https://b.example.org", "token: canary-b"), "cluster: {name: shared}")
+	secrets := map[string]*structpb.Struct{}
+	a.secrets, b.secrets = secrets, secrets
+	ra, rb := a.run(t, a.request(t)), b.run(t, b.request(t))
+	a.apply(t, ra)
+	b.apply(t, rb)
+	for range 4 {
+		a.reconcile(t)
+		b.reconcile(t)
+	}
+	sa, sb := a.reconcile(t), b.reconcile(t)
+	owner := stringAt(secrets["argocd/cluster-shared"], "metadata", "annotations", annotationComposite)
+	winner, loser := sb, sa
+	if strings.Contains(owner, "team-a") {
+		winner, loser = sa, sb
+	}
+	if winner.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || loser.Condition != "ArgoCDClusterRegistered=FALSE/NameConflict" || loser.Ready != "READY_FALSE" {
+		t.Errorf("We should register one of them, of %s: %s and %s", owner, winner.Condition, loser.Condition)
+	}
+	if diff := cmp.Diff([]any{"Observe"}, loser.Composed["spec"].(map[string]any)["managementPolicies"]); diff != "" {
+		t.Errorf("We should never delete another's Secret: -want, +got:\n%s", diff)
+	}
+}
+
+// TestRepair changes the Secret by hand. The condition says so, and the provider is made to
+// look again.
+func TestRepair(t *testing.T) {
+	const key = "argocd/cluster-prod"
+	metadata := func(s *structpb.Struct, what string) map[string]*structpb.Value {
+		return structAt(s, "metadata", what).GetFields()
+	}
+	cases := map[string]struct {
+		reason string
+		change func(h *hub)
+		ready  string
+		repair string
+	}{
+		"Deleted": {"We should have a deleted Secret made again.", func(h *hub) { delete(h.secrets, key) }, "READY_FALSE", "absent-after-1"},
+		"Label": {"We should not say that Argo CD has a Secret without its label.", func(h *hub) {
+			h.edit(key, func(s *structpb.Struct) { delete(metadata(s, "labels"), "argocd.argoproj.io/secret-type") })
+		}, "READY_FALSE", "differs-at-2"},
+		"Config": {"We should have a config that does not parse replaced, because it stops every ApplicationSet.", func(h *hub) {
+			h.edit(key, func(s *structpb.Struct) { structAt(s, "data").Fields["config"] = structpb.NewStringValue("e30") })
+		}, "READY_TRUE", "differs-at-2"},
+		"OtherLabel": {"We should have a label restored.", func(h *hub) { h.edit(key, func(s *structpb.Struct) { delete(metadata(s, "labels"), "environment") }) }, "READY_TRUE", "differs-at-2"},
+		"Annotation": {"We should have our mark restored.", func(h *hub) {
+			h.edit(key, func(s *structpb.Struct) { delete(metadata(s, "annotations"), annotationComposite) })
+		}, "READY_TRUE", "differs-at-2"},
+		"ForeignData": {"We should have a project removed that somebody added, because Argo CD reads it.", func(h *hub) {
+			h.edit(key, func(s *structpb.Struct) { structAt(s, "data").Fields["shard"] = structpb.NewStringValue("MQ==") })
+		}, "READY_TRUE", "differs-at-2"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			h, before := registered(t, tokenKubeconfig("canary-good"))
+			tc.change(h)
+			h.down = true
+			for range 3 {
+				s := h.reconcile(t)
+				repair := stringAt(h.registrations["argocd-cluster"], "metadata", "annotations", annotationRepair)
+				if s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" || s.Ready != tc.ready || repair != tc.repair {
+					t.Errorf("%s\n%s, %s, repair %q: %s", tc.reason, s.Condition, s.Ready, repair, s.Message)
+				}
+				if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+					t.Errorf("%s\n-before, +after:\n%s", tc.reason, diff)
+				}
+			}
+			h.down = false
+			h.provide("argocd-cluster")
+			s := h.reconcile(t)
+			if repair := stringAt(h.registrations["argocd-cluster"], "metadata", "annotations", annotationRepair); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || repair != "" {
+				t.Errorf("%s\nrepaired: %s, repair %q: %s", tc.reason, s.Condition, repair, s.Message)
+			}
+		})
+	}
+	t.Run("Foreign", func(t *testing.T) {
+		h, _ := registered(t, tokenKubeconfig("canary-good"))
+		h.edit(key, func(s *structpb.Struct) {
+			metadata(s, "labels")["foreign"] = structpb.NewStringValue("x")
+			metadata(s, "annotations")["foreign"] = structpb.NewStringValue("x")
+			structAt(s, "data").Fields["foreign"] = structpb.NewStringValue("eA==")
+		})
+		if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || stringAt(h.registrations["argocd-cluster"], "metadata", "annotations", annotationRepair) != "" {
+			t.Errorf("We should not mind what others add: %s: %s", s.Condition, s.Message)
+		}
+	})
+	t.Run("Rotation", func(t *testing.T) {
+		h, _ := registered(t, tokenKubeconfig("canary-good"))
+		h.resources = of(aks, tokenKubeconfig("canary-new"))
+		h.down = true
+		for range 3 {
+			s := h.reconcile(t)
+			repair := stringAt(h.registrations["argocd-cluster"], "metadata", "annotations", annotationRepair)
+			if s.Condition != "ArgoCDClusterRegistered=TRUE/Updating" || s.Ready != "READY_TRUE" || repair != "" {
+				t.Errorf("We should wait for the provider to write what changed: %s, %s, repair %q: %s", s.Condition, s.Ready, repair, s.Message)
+			}
+		}
+		h.down = false
+		h.provide("argocd-cluster")
+		if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
+			t.Errorf("written: %s: %s", s.Condition, s.Message)
+		}
+	})
+	t.Run("SecretDecides", func(t *testing.T) {
+		h := newHub(tokenKubeconfig("canary-good"))
+		h.reconcile(t)
+		delete(h.registrations["argocd-cluster"].GetFields(), "status")
+		if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || s.Ready != "READY_TRUE" {
+			t.Errorf("We should be ready once the Secret is as composed, whatever the Object says: %s: %s", s.Condition, s.Message)
+		}
+	})
+}
+
+// TestUnreadable judges a registration by its Object where the Secret cannot be read.
+func TestUnreadable(t *testing.T) {
+	for _, remote := range []bool{false, true} {
+		h := newHub(tokenKubeconfig("canary-good"))
+		h.unable, h.remote = !remote, remote
+		if remote {
+			h.input += "output: {argoCD: Remote}\n"
+		}
+		s := h.reconcile(t)
+		if watch := s.Composed["spec"].(map[string]any)["watch"]; (watch == true) != remote {
+			t.Errorf("remote=%t: watch is %v", remote, watch)
+		}
+		h.registered(t)
+		for name := range h.run(t, h.request(t)).GetRequirements().GetResources() {
+			if name != requirementKubeconfig {
+				t.Errorf("We should not read Argo CD's Secrets on this hub (remote=%t): %s", remote, name)
+			}
+		}
+		h.unsynced = true
+		h.provide("argocd-cluster")
+		if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Updating" || s.Ready != "READY_TRUE" {
+			t.Errorf("We should say that an Object that is not synced is not up to date (remote=%t): %s: %s", remote, s.Condition, s.Message)
+		}
+		h.unready = true
+		h.provide("argocd-cluster")
+		if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" || s.Ready != "READY_FALSE" {
+			t.Errorf("remote=%t: %s: %s", remote, s.Condition, s.Message)
+		}
+	}
+}
+
+// TestReferenceRemoved has the XR's user take the Object out of the XR's references. What is
+// pinned stays pinned, by the Secret.
+func TestReferenceRemoved(t *testing.T) {
+	h, before := registered(t, tokenKubeconfig("canary-good"))
+	h.registrations = map[string]*structpb.Struct{}
+	h.resources["cluster"] = observation{resource: aks}
+	h.environment = "{}"
+	s := h.reconcile(t)
+	if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+		t.Errorf("-before, +after:\n%s", diff)
+	}
+	if s.Composed["metadata"].(map[string]any)["name"] != "argocd.cluster-prod" || s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" {
+		t.Errorf("%v, %s: %s", s.Composed["metadata"], s.Condition, s.Message)
+	}
+	if s := h.settle(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" {
+		t.Errorf("%s: %s", s.Condition, s.Message)
+	}
+	// With a new name, too: the server is found again.
+	h, _ = registered(t, tokenKubeconfig("canary-good"))
+	h.registrations = map[string]*structpb.Struct{}
+	h.xr = strings.Replace(h.xr, "crossplane.io/claim-name: prod", "crossplane.io/claim-name: renamed", 1)
+	if s := h.reconcile(t); s.Composed != nil || s.Condition != "ArgoCDClusterRegistered=FALSE/ServerConflict" {
+		t.Errorf("We should not register the cluster a second time: %s: %s", s.Condition, s.Message)
+	}
+}
+
+// TestExpired has what is kept expire.
+func TestExpired(t *testing.T) {
+	notAfter := time.Date(2028, time.November, 19, 18, 55, 47, 0, time.UTC)
+	h := plainHub(legacyXR, sample(t, "kc-capi.yaml"), "")
+	before := h.registered(t)
+	for _, kubeconfig := range []string{"", sample(t, "kc-capi.yaml")} {
+		h.resources = of(aks, kubeconfig)
+		h.now = notAfter.Add(time.Hour)
+		s := h.reconcile(t)
+		if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || s.Condition != "ArgoCDClusterRegistered=FALSE/CredentialsExpired" || s.Ready != "READY_TRUE" || !strings.Contains(s.Message, "2028-11-19") {
+			t.Errorf("%s, %s: %s\n-before, +after:\n%s", s.Condition, s.Ready, s.Message, diff)
+		}
+	}
+	h.resources = of(aks, tokenKubeconfig("canary-new"))
+	if s := h.settle(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
+		t.Errorf("with new credentials: %s: %s", s.Condition, s.Message)
+	}
+}
+
+// TestSeveralSteps has two steps register two clusters. Each has a condition of its own.
+func TestSeveralSteps(t *testing.T) {
+	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+	h.resources["cluster"] = observation{resource: aks}
+	first := h.reconcile(t)
+	for input, want := range map[string]string{
+		"output: {resourceName: second}":                            "ArgoCDClusterRegistered-second",
+		"output: {resourceName: second}\nconditionType: Registered": "Registered",
+		"conditionType: Registered":                                 "Registered",
+		"output: {resourceName: 'a b'}":                             "",
+	} {
+		h.input = input
+		s := h.reconcile(t)
+		got, _, _ := strings.Cut(s.Condition, "=")
+		if got == strings.Split(first.Condition, "=")[0] || want != "" && got != want || strings.Contains(got, " ") {
+			t.Errorf("%s: %s", input, s.Condition)
+		}
+	}
+}
+
+// TestNothingWritten empties what is there. What is composed is never empty.
+func TestNothingWritten(t *testing.T) {
+	for _, output := range []string{"Object", "Secret"} {
+		for name, change := range map[string]func(manifest *structpb.Struct){
+			"Data":   func(m *structpb.Struct) { m.Fields["data"] = fields{}.value() },
+			"Name":   func(m *structpb.Struct) { delete(structAt(m, "metadata").GetFields(), "name") },
+			"Labels": func(m *structpb.Struct) { delete(structAt(m, "metadata").GetFields(), "labels") },
+			"Marks": func(m *structpb.Struct) {
+				delete(structAt(m, "metadata").GetFields(), "labels")
+				delete(structAt(m, "metadata").GetFields(), "annotations")
+			},
+			"Server": func(m *structpb.Struct) { delete(structAt(m, "data").GetFields(), "server") },
+		} {
+			if name == "Name" && output == "Secret" {
+				continue
+			}
+			for _, kubeconfig := range []string{"", tokenKubeconfig("canary-good")} {
+				t.Run(fmt.Sprintf("%s%s%t", output, name, kubeconfig != ""), func(t *testing.T) {
+					h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {type: "+output+"}\ncluster: {drainFromFieldPath: spec.parameters.environment}")
+					h.input = strings.Replace(h.input, "spec.parameters.environment", "spec.parameters.gold", 1)
+					h.reconcile(t)
+					h.settle(t)
+					h.input = strings.Replace(h.input, "spec.parameters.gold", "spec.parameters.environment", 1)
+					h.unable = output == "Object"
+					h.resources = of(aks, kubeconfig)
+					o := clone(h.registrations["argocd-cluster"])
+					m := o
+					if output == "Object" {
+						m = structAt(o, "spec", "forProvider", "manifest")
+					}
+					change(m)
+					h.registrations["argocd-cluster"] = o
+					s := h.reconcile(t)
+					data, metadata := dataOf(t, s), manifestOf(t, s)["metadata"].(map[string]any)
+					for _, k := range []string{"name", "server", "config"} {
+						if v, ok := data[k].(string); !ok || v == "" {
+							t.Errorf("%s is %v: %s: %s", k, data[k], s.Condition, s.Message)
+						}
+					}
+					if metadata["name"] != "cluster-prod-x7k2p" || metadata["namespace"] != "argocd" {
+						t.Errorf("metadata: %v", metadata)
+					}
+					if state := labelsOf(t, s)[labelState]; state != stateActive && state != stateDraining {
+						t.Errorf("state: %v", state)
+					}
+				})
+			}
+		}
+	}
+}
