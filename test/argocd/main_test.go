@@ -96,6 +96,9 @@ type cluster struct {
 	// apiVersion of the composed resource; by default one that is not GKE's.
 	apiVersion string
 
+	// status is the resource's status.atProvider, as YAML.
+	status string
+
 	// details are the resource's connection details, or the data of the Secret that
 	// the input names.
 	details map[string]string
@@ -143,7 +146,7 @@ func call(t testing.TB, c cluster) *fnv1.RunFunctionResponse {
 		req.RequiredResources = map[string]*fnv1.Resources{"kubeconfig": {Items: []*fnv1.Resource{{Resource: toStruct(t, string(b))}}}}
 	} else {
 		req.Observed.Resources = map[string]*fnv1.Resource{"cluster": {
-			Resource:          toStruct(t, fmt.Sprintf("{apiVersion: %s, kind: Cluster}", apiVersion)),
+			Resource:          toStruct(t, fmt.Sprintf("{apiVersion: %s, kind: Cluster, status: {atProvider: {%s}}}", apiVersion, c.status)),
 			ConnectionDetails: details,
 		}}
 	}

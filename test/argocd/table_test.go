@@ -95,7 +95,12 @@ func renewed(t *testing.T, ca *authority, kubeconfig string) string {
 // documentation.
 func TestTable(t *testing.T) {
 	const (
+		aks      = "containerservice.azure.upbound.io/v1beta2"
+		fqdn     = "fqdn: demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io"
+		ofAKS    = "composed resource of `containerservice.azure`, whose status names the server"
 		gke      = "container.gcp.upbound.io/v1beta2"
+		endpoint = "endpoint: 34.10.20.30, controlPlaneEndpointsConfig: [{dnsEndpointConfig: [{endpoint: gke-0123456789abcdef-123456789012.europe-west8.gke.goog}]}]"
+		ofGKE    = "composed resource of `container.gcp`, whose status names the server"
 		composed = "composed resource"
 	)
 	ca := newAuthority(t)
@@ -117,6 +122,7 @@ func TestTable(t *testing.T) {
 		// from says where it is, if that is not an ordinary composed resource.
 		from       string
 		apiVersion string
+		status     string
 		key        string
 		secret     bool
 
@@ -124,22 +130,26 @@ func TestTable(t *testing.T) {
 	}{
 		{what: "AKS, local account: certificate and token", sample: "kc-aks-local-account.yaml"},
 		{what: "AKS, admin, with Entra ID", sample: "kc-aks-admin.yaml", key: "attribute.kube_admin_config_raw", input: "kubeconfigFrom: {key: attribute.kube_admin_config_raw}"},
+		{what: "AKS, Entra ID: kubelogin", sample: "kc-aks-aad-exec.yaml", from: ofAKS, apiVersion: aks, status: fqdn},
+		{what: "AKS, Entra ID: kubelogin", sample: "kc-aks-aad-exec.yaml", from: "composed resource of `containerservice.azure`, whose status names another server", apiVersion: aks, status: "fqdn: other.hcp.westeurope.azmk8s.io"},
 		{what: "AKS, Entra ID: kubelogin", sample: "kc-aks-aad-exec.yaml"},
-		{what: "AKS, Entra ID: auth-provider azure", sample: "kc-aks-aad-authprovider-legacy.yaml"},
+		{what: "AKS, Entra ID: auth-provider azure", sample: "kc-aks-aad-authprovider-legacy.yaml", from: ofAKS, apiVersion: aks, status: fqdn},
 		{what: "AKS, Entra ID: kubelogin", sample: "kc-aks-aad-exec.yaml", input: "credentials: {type: Azure, azure: {loginMethod: workloadidentity, clientID: 22222222-3333-4444-5555-666666666666}}"},
-		{what: "GKE: no credentials", sample: "kc-gke-upjet-nocreds.yaml", from: "composed resource of `container.gcp`", apiVersion: gke},
+		{what: "GKE: no credentials", sample: "kc-gke-upjet-nocreds.yaml", from: ofGKE, apiVersion: gke, status: endpoint},
 		{what: "GKE: no credentials", sample: "kc-gke-upjet-nocreds.yaml"},
 		{what: "GKE: no credentials", sample: "kc-gke-upjet-nocreds.yaml", secret: true},
 		{what: "GKE: no credentials", sample: "kc-gke-upjet-nocreds.yaml", secret: true, input: "credentials: {type: GCP}"},
-		{what: "GKE, DNS endpoint: no credentials, no CA", sample: "kc-gke-upjet-dns-endpoint.yaml", from: "composed resource of `container.gcp`", apiVersion: gke},
+		{what: "GKE, DNS endpoint: no credentials, no CA", sample: "kc-gke-upjet-dns-endpoint.yaml", from: ofGKE, apiVersion: gke, status: endpoint},
 		{what: "GKE: client certificate", sample: "kc-gke-upjet-clientcert.yaml", from: "composed resource of `container.gcp`", apiVersion: gke},
 		{what: "GKE: gke-gcloud-auth-plugin", sample: "kc-gke-gcloud-exec.yaml"},
+		{what: "GKE: gke-gcloud-auth-plugin", sample: "kc-gke-gcloud-exec.yaml", input: "cluster: {server: 34.10.20.30}"},
 		{what: "GKE: gke-gcloud-auth-plugin", sample: "kc-gke-gcloud-exec.yaml", input: "credentials: {type: Kubeconfig}"},
 		{what: "EKS, ClusterAuth: short-lived token", sample: "kc-eks-clusterauth.yaml"},
 		{what: "EKS: aws eks get-token", sample: "kc-eks-awscli-plain.yaml"},
+		{what: "EKS: aws eks get-token", sample: "kc-eks-awscli-plain.yaml", input: "cluster: {server: 0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com}"},
 		{what: "EKS: aws eks get-token with role and profile", sample: "kc-eks-awscli-exec.yaml"},
 		{what: "EKS: aws eks get-token with role and profile", sample: "kc-eks-awscli-exec.yaml", input: "credentials: {type: AWS, aws: {clusterName: demo-eks, roleARN: 'arn:aws:iam::123456789012:role/argocd-demo'}}"},
-		{what: "EKS: aws-iam-authenticator", kubeconfig: plugin("command: aws-iam-authenticator, args: [token, -i, demo]")},
+		{what: "EKS: aws-iam-authenticator", kubeconfig: plugin("command: aws-iam-authenticator, args: [token, -i, demo]"), input: "cluster: {server: 'https://192.0.2.1'}"},
 		{what: "Cluster API", sample: "kc-capi.yaml", key: "value", secret: true},
 		{what: "Rancher: token, server with a path", sample: "kc-rancher-ace.yaml"},
 		{what: "Rancher: another context", sample: "kc-rancher-ace.yaml", input: "kubeconfigFrom: {context: demo-fqdn}"},
@@ -198,7 +208,7 @@ func TestTable(t *testing.T) {
 			if key != "kubeconfig" {
 				from += ", `" + key + "`"
 			}
-			rsp := call(t, cluster{input: input, apiVersion: r.apiVersion, details: map[string]string{key: kubeconfig}, secret: r.secret})
+			rsp := call(t, cluster{input: input, apiVersion: r.apiVersion, status: r.status, details: map[string]string{key: kubeconfig}, secret: r.secret})
 
 			var gets string
 			if o, ok := rsp.GetDesired().GetResources()["argocd-cluster"]; ok {
