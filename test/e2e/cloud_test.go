@@ -56,6 +56,7 @@ type cloud struct {
 	hub, spoke *controlPlane
 
 	mu       sync.Mutex
+	paused   bool
 	clusters map[types.UID]*managedCluster
 	secrets  []string // that were given out, in the forms in which they may be told
 }
@@ -67,6 +68,9 @@ type managedCluster struct {
 	generation int
 	details    map[string][]byte
 	listener   net.Listener
+
+	// ca is in its kubeconfig beside the spoke's, which all clusters share.
+	ca []byte
 }
 
 // isCluster tells clusters from what else is managed.
@@ -94,6 +98,9 @@ func hostNames() string {
 // run the cloud.
 func (c *cloud) run(ctx context.Context) {
 	every(ctx, func() error {
+		if c.isPaused() {
+			return nil
+		}
 		var errs []error
 		for _, gvk := range cloudKinds {
 			l, err := c.hub.list(ctx, gvk)
@@ -136,8 +143,60 @@ func (c *cloud) reconcile(ctx context.Context, mr *unstructured.Unstructured) er
 	mr.Object["status"] = map[string]any{"conditions": []any{
 		map[string]any{"type": "Synced", "status": "True", "reason": "ReconcileSuccess", "lastTransitionTime": now},
 		map[string]any{"type": "Ready", "status": "True", "reason": "Available", "lastTransitionTime": now},
-	}}
+	}, "atProvider": c.atProvider(mr)}
 	return c.hub.Status().Update(ctx, mr)
+}
+
+// atProvider is what a provider's status says of where a cluster is.
+func (c *cloud) atProvider(mr *unstructured.Unstructured) map[string]any {
+	if !isCluster(mr) {
+		return map[string]any{}
+	}
+	cluster, err := c.clusterOf(mr)
+	if err != nil {
+		return map[string]any{}
+	}
+	host := strings.TrimSuffix(strings.TrimPrefix(cluster.server, "https://"), ":443")
+	if mr.GetKind() == "KubernetesCluster" {
+		return map[string]any{"fqdn": host}
+	}
+	return map[string]any{"endpoint": host}
+}
+
+// replace a cluster by another one, at another address and with another CA.
+func (c *cloud) replace(ctx context.Context, mr *unstructured.Unstructured) error {
+	c.mu.Lock()
+	old := c.clusters[mr.GetUID()]
+	delete(c.clusters, mr.GetUID())
+	// Its address is not used again.
+	c.clusters[types.UID("replaced-"+string(mr.GetUID()))] = old
+	c.mu.Unlock()
+	cluster, err := c.clusterOf(mr)
+	if err != nil {
+		return err
+	}
+	another, err := newAuthority("another-ca")
+	if err != nil {
+		return err
+	}
+	cluster.generation, cluster.ca = old.generation, another.pem
+	if err := c.issue(ctx, mr, cluster); err != nil {
+		return err
+	}
+	if err := c.publish(ctx, mr); err != nil {
+		return err
+	}
+	if mr, err = c.hub.get(ctx, mr); err != nil {
+		return err
+	}
+	if err := unstructured.SetNestedMap(mr.Object, c.atProvider(mr), "status", "atProvider"); err != nil {
+		return err
+	}
+	if err := c.hub.Status().Update(ctx, mr); err != nil {
+		return err
+	}
+	old.listener.Close()
+	return nil
 }
 
 // clusterOf returns the cluster of a managed resource. It is made when it is first asked
@@ -260,9 +319,31 @@ func (c *cloud) connectionDetails(mr *unstructured.Unstructured, cluster *manage
 		user = &clientcmdapi.AuthInfo{}
 		details["attribute.master_auth.0.client_key"] = nil
 	}
-	details["kubeconfig"], err = kubeconfig(mr.GetName(), cluster.server, c.spoke.ca.pem, user)
+	details["kubeconfig"], err = kubeconfig(mr.GetName(), cluster.server, slices.Concat(c.spoke.ca.pem, cluster.ca), user)
 	c.remember(base64.StdEncoding.EncodeToString(details["kubeconfig"]))
 	return details, err
+}
+
+// suspend the cloud, or have it go on.
+func (c *cloud) suspend(paused bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paused = paused
+}
+
+func (c *cloud) isPaused() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.paused
+}
+
+// adopt gives a cluster to a managed resource that was restored.
+func (c *cloud) adopt(old, restored types.UID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clusters[restored] = c.clusters[old]
+	c.clusters["restored-"+old] = c.clusters[old]
+	delete(c.clusters, old)
 }
 
 // given returns all credentials that were given out.
@@ -310,6 +391,18 @@ func connectionSecret(mr *unstructured.Unstructured) client.ObjectKey {
 		return client.ObjectKey{Namespace: ns, Name: ref["name"]}
 	}
 	return client.ObjectKey{Namespace: ref["namespace"], Name: ref["name"]}
+}
+
+// cloudProvider installs the played provider, which acts as a ServiceAccount of its own.
+func cloudProvider() []*unstructured.Unstructured {
+	config := object("pkg.crossplane.io/v1beta1", "DeploymentRuntimeConfig", "", cloudName)
+	config.Object["spec"] = map[string]any{"serviceAccountTemplate": map[string]any{"metadata": map[string]any{"name": cloudName}}}
+	provider := object("pkg.crossplane.io/v1", "Provider", "", cloudName)
+	provider.Object["spec"] = map[string]any{
+		"package":          upstream + "/crossplane-contrib/provider-cloud:v1.0.0",
+		"runtimeConfigRef": map[string]any{"name": cloudName},
+	}
+	return []*unstructured.Unstructured{config, provider}
 }
 
 // cloudPackage is the played provider: the right groups, versions, kinds and scopes,

@@ -107,7 +107,7 @@ func (s *system) controlPlane(ctx context.Context, name string, port int, names 
 	}
 	// No Deployment controller: there are no nodes, and Deployments are played.
 	if _, err := s.start(name+"-controllers", s.program("kube-controller-manager"), nil,
-		"--kubeconfig="+p.kubeconfig, "--leader-elect=false", "--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port+1),
+		"--kubeconfig="+p.kubeconfig, "--use-service-account-credentials", "--leader-elect=false", "--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port+1),
 		"--service-account-private-key-file="+file("sa.key"), "--root-ca-file="+file("ca.crt"),
 		"--controllers=namespace-controller,garbage-collector-controller,serviceaccount-controller,"+
 			"serviceaccount-token-controller,root-ca-certificate-publisher-controller,clusterrole-aggregation-controller",
@@ -165,6 +165,18 @@ func (p *controlPlane) serviceAccount(ctx context.Context, dir, namespace, name 
 	}
 	path := filepath.Join(dir, namespace+"-"+name+".kubeconfig")
 	return path, write(path, config)
+}
+
+// as returns the control plane with a ServiceAccount's rights.
+func (p *controlPlane) as(ctx context.Context, namespace, name string) (*controlPlane, error) {
+	token, err := p.token(ctx, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.New(&rest.Config{
+		Host: p.server, BearerToken: token, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: p.ca.pem},
+	}, client.Options{})
+	return &controlPlane{Client: c, server: p.server, ca: p.ca}, err
 }
 
 func (p *controlPlane) token(ctx context.Context, namespace, name string) (string, error) {

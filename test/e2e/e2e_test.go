@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"text/template"
@@ -79,7 +80,7 @@ func (s *system) platform(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range platforms {
+	for _, p := range slices.Concat(platforms, editedPlatforms) {
 		b := &strings.Builder{}
 		if err := t.Execute(b, p); err != nil {
 			return err

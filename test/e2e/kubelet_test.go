@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -32,7 +33,7 @@ var functionIPs = map[string]string{
 // as a process, with the Deployment's environment, Secrets and ServiceAccount, and
 // says that it is available.
 func (s *system) kubelet(ctx context.Context) {
-	running := map[string]bool{}
+	running := map[types.UID]bool{}
 	every(ctx, func() error {
 		l := &appsv1.DeploymentList{}
 		if err := s.hub.List(ctx, l, client.InNamespace(crossplaneNamespace)); err != nil {
@@ -40,11 +41,11 @@ func (s *system) kubelet(ctx context.Context) {
 		}
 		for i := range l.Items {
 			d := &l.Items[i]
-			if !running[d.Name] {
+			if !running[d.UID] {
 				if err := s.runPod(ctx, d); err != nil {
 					return fmt.Errorf("Deployment %s: %w", d.Name, err)
 				}
-				running[d.Name] = true
+				running[d.UID] = true
 			}
 			if err := available(ctx, s.hub, d); err != nil {
 				return err
@@ -76,7 +77,8 @@ func (s *system) runPod(ctx context.Context, d *appsv1.Deployment) error {
 	if ip, ok := functionIPs[name]; ok {
 		args = append(args, "--address="+ip+":9443")
 		if name == functionName {
-			args = append(args, "--metrics-address="+ip+":8080")
+			// The other functions serve theirs at every address.
+			args = append(args, "--metrics-address="+ip+":9080")
 		}
 	} else {
 		args = append(args, "--webhook-port=19443", "--metrics-bind-address=127.0.0.1:19080", "--health-probe-bind-addr=127.0.0.1:19081")
@@ -89,6 +91,8 @@ func (s *system) runPod(ctx context.Context, d *appsv1.Deployment) error {
 			return err
 		}
 	}
+	// Another version of a package takes the place of the one that runs.
+	s.forget(name)
 	_, err = s.start(name, program, env, args...)
 	return err
 }

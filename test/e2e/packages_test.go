@@ -114,6 +114,31 @@ func (s *system) packageOf(ctx context.Context, o *unstructured.Unstructured) (v
 	return mutate.Config(img, v1.Config{Entrypoint: []string{"/program"}})
 }
 
+// publish the function's package under another tag. A label makes it another image.
+func (s *system) publish(ctx context.Context, ref string) error {
+	tag, err := name.NewTag(strings.Replace(ref, upstream, registryAddr, 1))
+	if err != nil {
+		return err
+	}
+	img, err := tarball.ImageFromPath(*xpkg, nil)
+	if err != nil {
+		return err
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return err
+	}
+	config = config.DeepCopy()
+	if config.Config.Labels == nil {
+		config.Config.Labels = map[string]string{}
+	}
+	config.Config.Labels["e2e"] = tag.TagStr()
+	if img, err = mutate.ConfigFile(img, config); err != nil {
+		return err
+	}
+	return remote.Write(tag, img, remote.WithContext(ctx))
+}
+
 // layer of one file.
 func layer(file string, content []byte) (v1.Layer, error) {
 	b := &bytes.Buffer{}

@@ -72,6 +72,18 @@ func (p *processes) named(name string) *process {
 	return nil
 }
 
+// forget ends the process of a name, if there is one.
+func (p *processes) forget(name string) {
+	pr := p.named(name)
+	if pr == nil {
+		return
+	}
+	pr.end(syscall.SIGTERM)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all = slices.DeleteFunc(p.all, func(other *process) bool { return other == pr })
+}
+
 // dead returns the names of those that ended by themselves.
 func (p *processes) dead() []string {
 	p.mu.Lock()

@@ -84,13 +84,12 @@ func bringUp(ctx context.Context, dir string) (*system, error) {
 	}
 	report.sayf("the control planes of hub and spoke are ready")
 
-	s.cloud = &cloud{hub: s.hub, spoke: s.spoke, clusters: map[types.UID]*managedCluster{}}
+	s.cloud = &cloud{spoke: s.spoke, clusters: map[types.UID]*managedCluster{}}
 	for _, ns := range []string{crossplaneNamespace, argocdNamespace, "team-a"} {
 		if err := s.hub.apply(ctx, object("v1", "Namespace", "", ns)); err != nil {
 			return s, err
 		}
 	}
-	go s.cloud.run(ctx)
 	go s.kubelet(ctx)
 	go s.deployments(ctx)
 	return s, parallel(ctx, s.argoCD, func(ctx context.Context) error {
@@ -224,9 +223,7 @@ func (s *system) packages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cloud := object("pkg.crossplane.io/v1", "Provider", "", cloudName)
-	cloud.Object["spec"] = map[string]any{"package": upstream + "/crossplane-contrib/provider-cloud:v1.0.0"}
-	packages = append(packages, cloud)
+	packages = append(packages, cloudProvider()...)
 	if err := s.serveRegistry(ctx, packages); err != nil {
 		return err
 	}
@@ -234,14 +231,25 @@ func (s *system) packages(ctx context.Context) error {
 		return err
 	}
 	for _, p := range packages {
+		if p.GetKind() == "DeploymentRuntimeConfig" {
+			continue
+		}
 		if err := until(ctx, 2*time.Minute, func(ctx context.Context) error { return s.hub.hasCondition(ctx, p, "Healthy", "") }); err != nil {
 			return err
 		}
 		report.sayf("%s %s is installed and healthy", p.GetKind(), p.GetName())
 	}
+	if s.cloud.hub, err = s.hub.as(ctx, crossplaneNamespace, cloudName); err != nil {
+		return err
+	}
+	go s.cloud.run(ctx)
 	configs, err := load(filepath.Join(examples, "install", "providerconfigs.yaml"))
 	if err != nil {
 		return err
 	}
-	return s.hub.apply(ctx, configs...)
+	guard, err := policies()
+	if err != nil {
+		return err
+	}
+	return s.hub.apply(ctx, append(configs, guard...)...)
 }
