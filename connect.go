@@ -54,7 +54,11 @@ func (c *connector) server() (text, error) {
 	if err != nil || t.value == "" {
 		return text{}, err
 	}
-	t.value, err = kubeconfig.Server(t.value)
+	if c.in.Cluster.ServerValue().Literal != nil {
+		t.value, err = kubeconfig.ChosenServer(t.value)
+	} else {
+		t.value, err = kubeconfig.Server(t.value)
+	}
 	return t, err
 }
 
@@ -252,6 +256,9 @@ func (c *connector) kept(was *registration) (conn connection, forbidden string) 
 func (c *connector) keep(secret *structpb.Struct) (conn connection, forbidden string) {
 	conn = connection{config: []byte(decode(secret, "config"))}
 	server, err := kubeconfig.Server(decode(secret, "server"))
+	if given, givenErr := c.server(); givenErr == nil && given.value != "" && given.value == decode(secret, "server") {
+		server, err = given.value, nil
+	}
 	if err != nil {
 		return conn, "the registration's server is not valid"
 	}
@@ -259,6 +266,11 @@ func (c *connector) keep(secret *structpb.Struct) (conn connection, forbidden st
 	cfg, err := argocd.ParseClusterConfig(conn.config)
 	if err != nil || cfg.Check() != nil {
 		return conn, "the registration's config is not one that this function writes"
+	}
+	if cfg.ProxyURL != "" && cfg.ProxyURL != c.in.Cluster.GetProxyURL() {
+		if _, err := kubeconfig.Proxy(cfg.ProxyURL); err != nil {
+			return conn, "the registration's proxy is not valid"
+		}
 	}
 	conn.credentials, conn.notAfter = cfg.CredentialType(), cfg.NotAfter()
 	if cfg.TLSClientConfig.Insecure && !c.in.Credentials.GetAllowInsecure() {

@@ -180,7 +180,7 @@ func (c *ExecCredentials) validate(path *field.Path) field.ErrorList {
 func (c *Cluster) validate(path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	errs = append(errs, validateValue(path, "name", c.NameValue(), argocd.CheckName)...)
-	errs = append(errs, validateValue(path, "server", c.ServerValue(), CheckServer)...)
+	errs = append(errs, validateValue(path, "server", c.ServerValue(), checkChosenServer)...)
 	if c.TLSServerName != "" {
 		errs = append(errs, invalid(path.Child("tlsServerName"), c.TLSServerName, kubeconfig.CheckTLSServerName(c.TLSServerName))...)
 	}
@@ -399,9 +399,18 @@ func CheckServer(server string) []string {
 	return nil
 }
 
-// CheckProxy says what is wrong with the URL of a proxy; nothing if it is fine.
+// checkChosenServer does the same for a server that the input holds.
+func checkChosenServer(server string) []string {
+	if _, err := kubeconfig.ChosenServer(server); err != nil {
+		return []string{err.Error()}
+	}
+	return nil
+}
+
+// CheckProxy says what is wrong with the URL of a proxy that the input holds; nothing if it is
+// fine.
 func CheckProxy(proxy string) []string {
-	if _, err := kubeconfig.Proxy(proxy); err != nil {
+	if _, err := kubeconfig.ChosenProxy(proxy); err != nil {
 		return []string{err.Error()}
 	}
 	return nil

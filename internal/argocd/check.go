@@ -89,7 +89,7 @@ func validProxy(s string) bool {
 	if s == "" {
 		return true
 	}
-	_, err := kubeconfig.Proxy(s)
+	_, err := kubeconfig.ChosenProxy(s)
 	return err == nil
 }
 

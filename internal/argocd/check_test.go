@@ -122,7 +122,7 @@ func TestCheck(t *testing.T) {
 		"InsecureCA":       {"Argo CD fails on both.", &ClusterConfig{TLSClientConfig: TLSClientConfig{Insecure: true, CAData: ca.CAData}}, "the config has a CA, but does not verify the server"},
 		"CANotPEM":         {"Argo CD fails on a CA that is not PEM.", &ClusterConfig{TLSClientConfig: TLSClientConfig{CAData: []byte("canary")}}, "the config's CA does not hold a PEM certificate"},
 		"ServerName":       {"We should refuse a name that no certificate can have.", &ClusterConfig{TLSClientConfig: TLSClientConfig{ServerName: "canary\n"}}, serverName},
-		"ProxyLoopback":    {"We should refuse a proxy in Argo CD's own Pod.", &ClusterConfig{ProxyURL: "http://0x7f.1"}, proxy},
+		"ProxyLinkLocal":   {"We should refuse a proxy on the machine that Argo CD runs on.", &ClusterConfig{ProxyURL: "http://169.254.169.254:3128"}, proxy},
 		"ProxyCredentials": {"We should refuse a proxy's credentials.", &ClusterConfig{ProxyURL: "http://:canary@proxy.example.org"}, proxy},
 		"KeyMissing":       {"We should refuse a certificate alone.", with(func(c *ClusterConfig) { c.TLSClientConfig.KeyData = nil }), pair},
 		"CertMissing":      {"We should refuse a key alone.", with(func(c *ClusterConfig) { c.TLSClientConfig.CertData = nil }), pair},

@@ -111,14 +111,15 @@ func parseNumber(s string, base, bits int) (uint64, bool) {
 	return n, err == nil
 }
 
-// check refuses a host that means another machine to Argo CD than to its author.
-func (h host) check() error {
+// check refuses a host that means another machine to Argo CD than to its author. A loopback
+// address is refused unless it is allowed.
+func (h host) check(loopback bool) error {
 	for _, a := range h.addrs {
-		if err := checkAddr(a); err != nil {
+		if err := checkAddr(a, loopback); err != nil {
 			return err
 		}
 		if v4, ok := embedded(a); ok {
-			if err := checkAddr(v4); err != nil {
+			if err := checkAddr(v4, loopback); err != nil {
 				return err
 			}
 		}
@@ -126,7 +127,7 @@ func (h host) check() error {
 	switch {
 	case len(h.addrs) > 0:
 		return nil
-	case isLocalhost(h.name):
+	case isLocalhost(h.name) && !loopback:
 		return errLoopback()
 	case isInCluster(h.name):
 		return errors.New("is an in-cluster address, which Argo CD takes for the cluster it runs in")
@@ -142,10 +143,13 @@ func errLoopback() error {
 	return errors.New("is a loopback address, which Argo CD would resolve to its own Pod")
 }
 
-func checkAddr(a netip.Addr) error {
+func checkAddr(a netip.Addr, loopback bool) error {
 	a = a.Unmap()
 	switch {
 	case a.IsLoopback():
+		if loopback {
+			return nil
+		}
 		return errLoopback()
 	case a.IsUnspecified(), a.Is4() && a.As4()[0] == 0:
 		return errors.New("is an unspecified address, which Argo CD would resolve to its own Pod")

@@ -14,7 +14,13 @@ import (
 // Server returns an API server's URL with its scheme in lower case and without trailing
 // slashes. A host or a host with a port becomes an https URL. Its errors read as the
 // predicate of a sentence about the server, and hold no text of it.
-func Server(server string) (string, error) {
+func Server(server string) (string, error) { return checkServer(server, false) }
+
+// ChosenServer does the same for a server that a Composition's author wrote down. It may be a
+// loopback address: a tunnel may end in Argo CD's own Pod.
+func ChosenServer(server string) (string, error) { return checkServer(server, true) }
+
+func checkServer(server string, loopback bool) (string, error) {
 	if server == "" {
 		return "", errors.New("is empty")
 	}
@@ -22,7 +28,7 @@ func Server(server string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := u.host.check(); err != nil {
+	if err := u.host.check(loopback); err != nil {
 		return "", err
 	}
 	return u.text, nil
@@ -46,7 +52,13 @@ func withScheme(server string) string {
 
 // Proxy returns a proxy's URL with its scheme in lower case and without trailing slashes.
 // Its errors read as the predicate of a sentence about the proxy, and hold no text of it.
-func Proxy(proxy string) (string, error) {
+func Proxy(proxy string) (string, error) { return checkProxy(proxy, false) }
+
+// ChosenProxy does the same for a proxy that a Composition's author wrote down. It may be a
+// loopback address: a proxy may run in Argo CD's own Pod.
+func ChosenProxy(proxy string) (string, error) { return checkProxy(proxy, true) }
+
+func checkProxy(proxy string, loopback bool) (string, error) {
 	u, err := parseURL(proxy, "http", "https", "socks5")
 	if err != nil {
 		return "", err
@@ -54,7 +66,7 @@ func Proxy(proxy string) (string, error) {
 	if u.path {
 		return "", errors.New("has a path, which has no meaning for a proxy")
 	}
-	if err := u.host.check(); err != nil {
+	if err := u.host.check(loopback); err != nil {
 		return "", err
 	}
 	return u.text, nil

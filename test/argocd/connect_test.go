@@ -170,6 +170,9 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredentia
 		input string
 		noCA  bool
 
+		// proxy that the input gives, if any.
+		proxy string
+
 		want       string
 		serverName string
 		proxied    bool
@@ -216,8 +219,8 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredentia
 			want: "Bearer fake-token",
 		},
 		"Proxy": {
-			reason: "The way goes through the kubeconfig's proxy.",
-			server: byAddress, extra: ", proxy-url: '" + proxy + "'", user: "token: fake-token",
+			reason: "The way goes through the author's proxy, which may be in Argo CD's own Pod, and not through the kubeconfig's.",
+			server: byAddress, extra: ", proxy-url: 'http://proxy.example.org'", proxy: proxy, user: "token: fake-token",
 			want: "Bearer fake-token", proxied: true,
 		},
 		"Exec": {
@@ -245,7 +248,7 @@ users: [{name: u, user: {%s}}]}`, authority, tc.extra, tc.user)
 			passed.Store(0)
 
 			c := readBack(t, register(t, cluster{
-				input:   "cluster: {server: " + tc.server.URL + "/}\n" + tc.input,
+				input:   fmt.Sprintf("cluster: {server: %s/, proxyURL: %q}\n", tc.server.URL, tc.proxy) + tc.input,
 				details: map[string]string{"kubeconfig": kubeconfig},
 			}))
 			cfg, err := c.RESTConfig()

@@ -44,14 +44,16 @@ cluster:
 	labels := func(extra map[string]string) map[string]string {
 		extra["argocd.argoproj.io/secret-type"] = "cluster"
 		extra["argocd.fn.crossplane.io/state"] = "active"
+		extra["argocd.fn.crossplane.io/server"] = "44ac6374f2c5679161c6b6768e1f7070"
 		return extra
 	}
 	prod := map[string]any{
 		"name": "team-a.prod", "nameNormalized": "team-a.prod", "server": "https://192.0.2.1", "project": "payments",
 		"metadata": map[string]any{
-			"labels": labels(map[string]string{"crossplane.io/composite": "prod", "environment": "production"}),
+			"labels": labels(map[string]string{"crossplane.io/composite": "prod", "environment": "production", "argocd.fn.crossplane.io/cluster": "team-a.prod"}),
 			"annotations": map[string]string{
 				"argocd.fn.crossplane.io/composite": "Cluster.platform.example.org/team-a/prod",
+				"argocd.fn.crossplane.io/source":    "cluster",
 				"example.org/vpc":                   "vpc-1",
 				"example.org/domain":                "Example.org",
 			},
@@ -60,8 +62,8 @@ cluster:
 	dev := map[string]any{
 		"name": "Dev / West", "nameNormalized": "dev---west", "server": "https://192.0.2.1", "project": "",
 		"metadata": map[string]any{
-			"labels":      labels(map[string]string{"crossplane.io/composite": "demo", "environment": "development"}),
-			"annotations": map[string]string{"argocd.fn.crossplane.io/composite": "XCluster.platform.example.org/demo"},
+			"labels":      labels(map[string]string{"crossplane.io/composite": "demo", "environment": "development", "argocd.fn.crossplane.io/cluster": "dev-west-b74d2bc906"}),
+			"annotations": map[string]string{"argocd.fn.crossplane.io/composite": "XCluster.platform.example.org/demo", "argocd.fn.crossplane.io/source": "cluster"},
 		},
 	}
 

@@ -246,17 +246,18 @@ func TestConnectionSecrets(t *testing.T) {
 	cases := map[string]struct {
 		reason     string
 		apiVersion string
+		status     string
 		golden     string
 	}{
 		"conn-aks-local.yaml":       {reason: "Beside the kubeconfig its parts, and the same under other keys.", golden: "argocd-config-aks-local.json"},
-		"conn-aks-aad.yaml":         {reason: "The admin kubeconfig beside it is not taken.", golden: "argocd-config-aks-exec.json"},
-		"conn-gke.yaml":             {reason: "An empty client key is none.", apiVersion: "container.gcp.m.upbound.io/v1beta1", golden: "argocd-config-gke-exec.json"},
+		"conn-aks-aad.yaml":         {reason: "The admin kubeconfig alongside it is not taken.", apiVersion: "containerservice.azure.m.upbound.io/v1beta1", status: "fqdn: demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io", golden: "argocd-config-aks-exec.json"},
+		"conn-gke.yaml":             {reason: "An empty client key is none.", apiVersion: "container.gcp.m.upbound.io/v1beta1", status: "endpoint: 34.10.20.30", golden: "argocd-config-gke-exec.json"},
 		"conn-eks-clusterauth.yaml": {reason: "The endpoint and CA beside it are the kubeconfig's."},
 		"conn-capi-secret.yaml":     {reason: "Cluster API's Secret, as connection details."},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			s := register(t, cluster{apiVersion: tc.apiVersion, details: connection(t, name)})
+			s := register(t, cluster{apiVersion: tc.apiVersion, status: tc.status, details: connection(t, name)})
 			readBack(t, s)
 			if tc.golden == "" {
 				return
