@@ -241,6 +241,36 @@ func TestVoucherGone(t *testing.T) {
 	}
 }
 
+// TestTokenFieldsGone takes away for a moment what names Argo CD's own identity, and the
+// kubeconfig. The author chose the identity by its type, and still does.
+func TestTokenFieldsGone(t *testing.T) {
+	const role = "    role: arn:aws:iam::123456789012:role/argocd\n"
+	for name, input := range map[string]string{
+		"Nothing":     "type: GCP",
+		"ClusterName": "type: AWS, aws: {clusterNameFromFieldPath: spec.parameters.environment}",
+		"Role":        "type: AWS, aws: {clusterName: prod, roleARNFromFieldPath: spec.parameters.role}",
+	} {
+		for kind, output := range outputs() {
+			for _, kubeconfig := range []string{"", kubeconfigOf("https://x.example.org", "")} {
+				if name == "Nothing" && kubeconfig != "" {
+					continue
+				}
+				t.Run(fmt.Sprintf("%sOf%s%t", name, kind, kubeconfig == ""), func(t *testing.T) {
+					h := plainHub(legacyXR+role, "", "credentials: {"+input+"}"+output)
+					h.resources = of(bucket, kubeconfigOf("https://x.example.org", ""))
+					before := h.registered(t)
+					h.xr = strings.Replace(legacyXR, "    environment: production\n", "", 1)
+					h.resources = of(bucket, kubeconfig)
+					s := h.reconcile(t)
+					if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" {
+						t.Errorf("We should keep the credentials, because nobody withdrew them: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
+					}
+				})
+			}
+		}
+	}
+}
+
 // TestVouchingWithdrawn has the author withdraw what allowed Argo CD's own identity.
 func TestVouchingWithdrawn(t *testing.T) {
 	plugin := kubeconfigOf(attacker, "exec: {command: gke-gcloud-auth-plugin}")
@@ -274,6 +304,30 @@ func TestVouchingWithdrawn(t *testing.T) {
 				}
 				if got := decode(h.secrets[prodKey], "config"); got != noConfig {
 					t.Errorf("%s\nthe Secret has %s", tc.reason, got)
+				}
+			})
+		}
+	}
+}
+
+// TestVoucherReplaced has who vouches name another server, while the kubeconfig is gone.
+func TestVoucherReplaced(t *testing.T) {
+	const withoutStatus = "{apiVersion: container.gcp.m.upbound.io/v1beta1, kind: Cluster}"
+	userServer := "cluster: {serverFromFieldPath: spec.parameters.endpoint}"
+	cases := map[string]struct{ reason, before, resource, after, xr string }{
+		"OtherCloudsSource": {"We should not let another cloud's source vouch by itself once the author's server is gone.", "credentials: {type: GCP}\ncluster: {server: '" + gkeServer + "'}", aks, "credentials: {type: GCP}", legacyXR},
+		"UsersFieldGone":    {"We should follow the cloud if the XR's user gave the server, and gives none now.", userServer, strings.Replace(gke, "34.10.20.30", "1.2.3.4", 1), userServer, legacyXR},
+		"AuthorsServer":     {"We should follow the author if the cloud names no server.", "cluster: {server: '" + gkeServer + "'}", withoutStatus, "cluster: {server: 'https://new.example.org'}", legacyXR},
+	}
+	for name, tc := range cases {
+		for kind, output := range outputs() {
+			t.Run(name+"Of"+kind, func(t *testing.T) {
+				h := plainHub(legacyXR+"    endpoint: 34.10.20.30\n", "", tc.before+output)
+				h.resources = of(gke, kubeconfigOf(gkeServer, ""))
+				h.registered(t)
+				h.input, h.resources, h.xr = tc.after+output, of(tc.resource, ""), tc.xr
+				if s := h.reconcile(t); verdict(s) != "FALSE/UnsupportedCredentials" || dataOf(t, s)["config"] != noConfig {
+					t.Errorf("%s\n%s: %s: %v", tc.reason, s.Condition, s.Message, dataOf(t, s))
 				}
 			})
 		}
