@@ -49,7 +49,7 @@ func TestEmptied(t *testing.T) {
 						t.Errorf("We should not say that a cluster without credentials is registered: %v", c)
 					}
 					// Where nothing says how it was called, it is left as it is.
-					if left := r.data("name") == "" && cmp.Diff(structAt(res, "spec").AsMap(), structAt(r.resource, "spec").AsMap()) == ""; !left {
+					if left := len(structAt(r.manifest, "data").GetFields()) == 0; !left {
 						for _, k := range []string{"name", "server", "config"} {
 							if r.data(k) == "" {
 								t.Errorf("We should not write an empty %s: %v", k, c)
@@ -180,6 +180,26 @@ func TestOlderDeleted(t *testing.T) {
 	}
 	if s := older.reconcile(t); verdict(s) != "TRUE/Registered" || older.secrets["argocd/cluster-aa"] == nil {
 		t.Errorf("the older: %s: %s", s.Condition, s.Message)
+	}
+}
+
+// TestLoserAge has the loser of a conflict, which has watched the winner's older Secret, take
+// another name while a third has its server.
+func TestLoserAge(t *testing.T) {
+	winner, loser := teams(t, "cluster: {name: shared}", "cluster: {name: shared}")
+	third := plainHub(legacyXR, tokenKubeconfig("canary-c"), "cluster: {name: third}")
+	winner.resources = of(aks, kubeconfigOf("https://a.example.org", "token: canary-a"))
+	winner.registered(t)
+	loser.reconcile(t)
+	loser.secrets, third.secrets, third.revision = winner.secrets, winner.secrets, 200
+	for range 2 {
+		loser.reconcile(t)
+		loser.provide("argocd-cluster")
+	}
+	third.registered(t)
+	loser.input = "cluster: {name: free}"
+	if s := loser.reconcile(t); verdict(s) != "FALSE/ServerConflict" || winner.secrets["argocd/cluster-free"] != nil {
+		t.Errorf("We should not take the age of a Secret that was never ours: %s: %s", s.Condition, s.Message)
 	}
 }
 

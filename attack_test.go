@@ -454,6 +454,7 @@ func TestEarlierSteps(t *testing.T) {
 		"Namespace":            {"We should register one cluster in two namespaces, because each is another Argo CD's.", "namespace: gitops", "FALSE/Registering"},
 		"Remote":               {"We should register one cluster here and in a remote Argo CD.", "argoCD: Remote, object: {providerConfigRef: {name: eu}}", "FALSE/Registering"},
 		"RemoteOfAnotherName":  {"We should register it there under another Secret's name, too.", "name: foo, argoCD: Remote, object: {providerConfigRef: {name: eu}}", "FALSE/Registering"},
+		"OtherProviderConfig":  {"We should not register one cluster twice in one Argo CD by two ProviderConfigs.", "name: foo, object: {providerConfigRef: {name: eu}}", "FALSE/NameConflict"},
 		"SameArgoCDOtherNames": {"We should not register one server twice in one Argo CD, because it would use one's credentials for both.", "name: foo}\ncluster: {name: foo", "FALSE/ServerConflict"},
 	}
 	for name, tc := range cases {
