@@ -84,7 +84,7 @@ func (o *outcome) message(c *composition, credentials string) string {
 
 // expiry returns the notice that credentials expire; empty if that is not soon.
 func expiry(c connection, now time.Time) string {
-	if c.notAfter.IsZero() || c.notAfter.Sub(now) > expiryNotice {
+	if c.notAfter.IsZero() || c.notAfter.Sub(now) > expiryNotice || c.isExpired(now) {
 		return ""
 	}
 	return "the " + c.what() + " expires on " + c.notAfter.UTC().Format(time.DateOnly)

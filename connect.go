@@ -207,7 +207,7 @@ func (c *connector) vouch(cfg *argocd.ClusterConfig, server string, given text) 
 	set := " identity. Set cluster.server to the server's URL"
 	switch {
 	case fields == "":
-		if !explicit {
+		if !explicit && cloudOf(c.src.resource) == "" {
 			set += ", or set credentials.type to " + provider
 		}
 		return kubeconfig.Unsupported("nobody vouches for the server" + means + provider + set)
@@ -303,15 +303,7 @@ func (c *connector) forbids(cfg *argocd.ClusterConfig, server string) string {
 	case v1beta1.CredentialsKubeconfig:
 		allowed = !own
 	case v1beta1.CredentialsAWS:
-		want, err := c.aws()
-		// A name that is missing now may be the one that is there.
-		if want.ClusterName == "" && err != nil {
-			want.ClusterName = aws.ClusterName
-		}
-		if want.RoleARN == "" && err != nil {
-			want.RoleARN = aws.RoleARN
-		}
-		allowed = own && provider == "AWS" && aws == want
+		allowed = own && provider == "AWS" && aws == c.awsAllowed(aws)
 	case v1beta1.CredentialsAzure:
 		allowed = own && provider == "Azure" && az == azure(in.Azure)
 	case v1beta1.CredentialsGCP:
@@ -325,6 +317,23 @@ func (c *connector) forbids(cfg *argocd.ClusterConfig, server string) string {
 		return c.disowned(cfg, server, provider, aws.ClusterName)
 	}
 	return ""
+}
+
+// awsAllowed returns the identity that the input gives. A field that is missing now may have had
+// the value that the registration has.
+func (c *connector) awsAllowed(has argocd.AWSIdentity) argocd.AWSIdentity {
+	want, err := c.aws()
+	if err == nil {
+		return want
+	}
+	isField := func(v v1beta1.Value) bool { return v.FieldPath != nil || v.EnvironmentFieldPath != nil }
+	if want.ClusterName == "" && isField(c.in.Credentials.AWS.ClusterNameValue()) {
+		want.ClusterName = has.ClusterName
+	}
+	if want.RoleARN == "" && isField(c.in.Credentials.AWS.RoleARNValue()) {
+		want.RoleARN = has.RoleARN
+	}
+	return want
 }
 
 // isSame reports whether a plugin is configured as the input says. Empty and missing fields
@@ -348,8 +357,15 @@ func (c *connector) disowned(cfg *argocd.ClusterConfig, server, provider, eks st
 	switch {
 	case err == nil && given.author && given.value == server:
 		return ""
-	case err != nil && c.isAuthorsServer():
-		// It may be the server that is missing now.
+	case c.isAuthorsServer() && (err != nil || !given.author && given.value == server):
+		// It may be the server that is missing now. The observed XR may still have it.
+		return ""
+	}
+	// The author chose the identity, and where the kubeconfig comes from, if it is not one that
+	// is found by what the composed resource says.
+	explicit := c.in.Credentials.GetType() != v1beta1.CredentialsAuto && cloudOf(c.src.resource) == "" && given.value == "" && err == nil
+	from := c.in.KubeconfigFrom
+	if explicit && (from.GetType() != v1beta1.KubeconfigSourceComposedResource || from.GetResourceName() != "") {
 		return ""
 	}
 	const sends = ", and the registration has Argo CD send a token of its own "
@@ -369,7 +385,7 @@ func (c *connector) disowned(cfg *argocd.ClusterConfig, server, provider, eks st
 	case c.in.Credentials.GetType() != v1beta1.CredentialsAuto && cloudOf(c.src.resource) == "" && given.value == "" && err == nil:
 		return ""
 	}
-	return "nobody vouches for its server any more" + sends + provider + " identity there"
+	return "nobody vouches for the registration's server any more" + sends + provider + " identity there"
 }
 
 // isAuthorsServer reports whether the input takes the server from where only the

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -61,9 +63,12 @@ func (p *pass) identify(req *fnv1.RunFunctionRequest) error {
 	resourceName := p.in.Output.GetResourceName()
 
 	source := p.in.KubeconfigFrom.GetResourceName()
+	if source == "" && p.in.KubeconfigFrom.GetType() == v1beta1.KubeconfigSourceComposedResource {
+		source, _, _ = onlyKubeconfig(req.GetObserved().GetResources(), nil, resourceName, p.in.KubeconfigFrom.GetKey())
+	}
 
 	var err error
-	if p.was, err = observe(req, resourceName, source, p.xr, p.want); err != nil {
+	if p.was, err = observe(req, resourceName, source, p.reporter.conditionType, p.xr, p.want); err != nil {
 		return err
 	}
 	if p.was == nil {
@@ -204,7 +209,9 @@ func (p *pass) compose() error {
 		}
 	}
 	conflict := p.conflict(o)
-	if err := p.retain(o, conflict); err != nil {
+	// Credentials that the input forbids go, whatever else there is.
+	yields := conflict != nil && (p.forbidden == "" || p.was.owner() != p.xr.identity() || p.taken != nil)
+	if err := p.retain(o, conflict, yields); err != nil {
 		return err
 	}
 	p.mark()
@@ -213,8 +220,7 @@ func (p *pass) compose() error {
 		return err
 	}
 	ready := false
-	// Credentials that the input forbids go, whatever else there is.
-	if yields := conflict != nil && (p.forbidden == "" || p.was.owner() != p.xr.identity()); yields {
+	if yields {
 		p.yield(c)
 	} else if conflict == nil {
 		s := p.was.standing(c.manifest)
@@ -227,7 +233,7 @@ func (p *pass) compose() error {
 	for _, n := range p.about.notes {
 		o.note(n)
 	}
-	if p.was.pinned(p.xr) {
+	if p.was.pinned(p.xr) && !p.was.terminating() {
 		o.note(p.notApplied(c))
 	}
 	o.note(p.conn.notice)
@@ -269,12 +275,12 @@ func (p *pass) conflict(o *outcome) *problem {
 }
 
 // retain says what of the registration stays as it was, and why.
-func (p *pass) retain(o *outcome, conflict *problem) error {
+func (p *pass) retain(o *outcome, conflict *problem, yields bool) error {
 	if p.was == nil {
 		return nil
 	}
 	var causes problems
-	if p.forbidden == "" && (conflict == nil || !errors.Is(p.connErr, conflict)) {
+	if p.forbidden == "" && (conflict == nil || problemOf(p.connErr) != conflict) {
 		causes.add(p.connErr)
 	}
 	causes.add(p.nameErr)
@@ -288,13 +294,16 @@ func (p *pass) retain(o *outcome, conflict *problem) error {
 			return err
 		}
 	}
-	if p.forbidden != "" {
+	switch {
+	case p.forbidden != "" && yields:
+		o.add(reasonUnsupportedCredentials, p.forbidden+". "+capital(p.connErr.Error()))
+	case p.forbidden != "":
 		o.add(reasonUnsupportedCredentials, p.forbidden+". The cluster Secret is kept without credentials, so that no Application is lost. "+capital(p.connErr.Error()))
-	} else if p.connErr != nil && p.conn.isExpired(p.now) {
+	case p.connErr != nil && p.conn.isExpired(p.now):
 		o.add(reasonCredentialsExpired, "Argo CD's "+p.conn.what()+" expired on "+p.conn.notAfter.UTC().Format(time.DateOnly)+", and there is no new one")
 	}
 	if len(causes) > 0 {
-		o.add(reasonRetained, strings.Join(causes.messages(), "; ")+". Until then the last good value is kept")
+		o.add(reasonRetained, strings.Join(causes.messages(), "; ")+". The registration is kept as it was until this is fixed")
 	}
 	return nil
 }
@@ -304,22 +313,25 @@ func (p *pass) passOn(name string) error {
 	var all problems
 	all.add(p.nameErr)
 	all.add(p.connErr)
-	all.add(&problem{reason: reasonRegistering, message: "the composed " + p.was.kind + " has lost the name of its Secret"})
+	all.add(&problem{reason: reasonRegistering, message: "the composed " + p.was.kind + " has lost the name of its Secret or of the cluster"})
 	if err := p.reporter.problem(all); err != nil {
 		return err
 	}
-	res := fields{}
-	for _, f := range []string{"apiVersion", "kind", "spec", "data", "type"} {
-		if v, ok := p.was.resource.GetFields()[f]; ok {
-			res[f] = v
+	c, err := newComposition(p.was.identity, p.was, p.cluster, p.in.Output)
+	if err != nil {
+		return err
+	}
+	c.manifest = &structpb.Struct{}
+	if p.was.manifest != nil {
+		c.manifest = proto.CloneOf(p.was.manifest)
+	}
+	// What was checked replaces what is there.
+	if data := structAt(c.manifest, "data"); len(data.GetFields()) > 0 {
+		for k, v := range map[string]string{"server": p.conn.server, "config": string(p.conn.config)} {
+			data.Fields[k] = structpb.NewStringValue(base64.StdEncoding.EncodeToString([]byte(v)))
 		}
 	}
-	res["metadata"] = fields{"name": structpb.NewStringValue(stringAt(p.was.resource, "metadata", "name"))}.value()
-	d := desired(p.rsp)
-	if d.GetResources() == nil {
-		d.Resources = map[string]*fnv1.Resource{}
-	}
-	d.Resources[name] = &fnv1.Resource{Resource: res.value().GetStructValue(), Ready: fnv1.Ready_READY_FALSE}
+	desire(p.rsp, name, c, false)
 	return nil
 }
 
@@ -341,7 +353,9 @@ func (p *pass) mark() {
 func (p *pass) yield(c *composition) {
 	c.identity, c.manifest = p.was.identity, p.was.manifest
 	c.policies = []v1beta1.ManagementAction{v1beta1.ManagementActionObserve}
-	if p.was.owner() == p.xr.identity() && p.taken == nil {
+	own := p.in.Output.GetObject().GetManagementPolicies()
+	deletes := len(own) == 0 || slices.Contains(own, v1beta1.ManagementActionAll) || slices.Contains(own, v1beta1.ManagementActionDelete)
+	if deletes && p.was.owner() == p.xr.identity() && p.taken == nil {
 		c.policies = append(c.policies, v1beta1.ManagementActionDelete)
 	}
 }
@@ -377,7 +391,7 @@ func (p *pass) say(o *outcome, c *composition, s standing) bool {
 	case !isTrue(res, "Ready"):
 		o.add(reasonRegistering, "Waiting for the Object to become ready"+p.hint(c))
 		return false
-	case isFalse(res, "Synced"), !covers(p.was.manifest, c.manifest):
+	case isFalse(res, "Synced"), !covers(p.was.manifest, c.manifest), p.was.sawAnother(c.manifest):
 		o.add(reasonUpdating, "The Object has not written the latest change to Secret "+c.secretName()+" yet"+p.hint(c))
 	}
 	return true

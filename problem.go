@@ -100,11 +100,10 @@ func invalidField(f field, message string) error {
 // nameConflict says that a Secret exists which is not this XR's. Its owner is empty where
 // nothing says whose it is.
 func nameConflict(id identity, owner string, xr *composite) error {
-	whose := "already exists and was not created for this XR"
 	if owner != "" {
-		whose = "already belongs to " + owner
+		return &problem{reason: reasonNameConflict, message: fmt.Sprintf("Secret %s already belongs to %s. Set cluster.name or output.name to use another Secret", id.secretName(), owner)}
 	}
 	return &problem{reason: reasonNameConflict, message: fmt.Sprintf(
-		"Secret %s %s. Set cluster.name or output.name to use another Secret, or annotate the Secret with %s: %s to let this XR take it over",
-		id.secretName(), whose, annotationComposite, xr.identity())}
+		"Secret %s already exists and was not created for this XR. Set cluster.name or output.name to use another Secret, or annotate the Secret with %s: %s to let this XR take it over",
+		id.secretName(), annotationComposite, xr.identity())}
 }

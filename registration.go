@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -172,28 +173,56 @@ func composedRegistration(resourceName string, res *structpb.Struct) *registrati
 // name, if no earlier step desires that, and it has the Secret, the cluster's name or the
 // source that this step wants: a changed name must not cost the registration. It is nil if
 // nothing is composed, and an error if something else is.
-func observe(req *fnv1.RunFunctionRequest, resourceName, source string, xr *composite, want identity) (*registration, error) {
+func observe(req *fnv1.RunFunctionRequest, resourceName, source, conditionType string, xr *composite, want identity) (*registration, error) {
 	observed := req.GetObserved().GetResources()
 	if res := observed[resourceName].GetResource(); res != nil {
 		if r := composedRegistration(resourceName, res); r != nil {
 			return r.complete(want), nil
 		}
-		return nil, errors.Errorf("output.resourceName: composed resource %q is a %s, not a cluster registration; choose another output.resourceName", resourceName, stringAt(res, "kind"))
+		// Its name says that it was ours, whatever somebody wrote into it.
+		if stringAt(res, "kind") == kindObject && stringAt(res, "metadata", "name") == want.objectName() {
+			res = proto.CloneOf(res)
+			delete(structAt(res, "spec", "forProvider", "manifest").GetFields(), "kind")
+			if r := composedRegistration(resourceName, res); r != nil {
+				return r.complete(want), nil
+			}
+		}
+		return nil, errors.Errorf("output.resourceName: composed resource %q of kind %s is not a cluster registration; choose another output.resourceName", resourceName, stringAt(res, "kind"))
 	}
+	return formerRegistration(req, source, conditionType, xr, want), nil
+}
+
+// formerRegistration returns the registration that was composed for this step under another
+// name; nil if there is none.
+func formerRegistration(req *fnv1.RunFunctionRequest, source, conditionType string, xr *composite, want identity) *registration {
+	observed := req.GetObserved().GetResources()
+	// A step that waits has run under its name before: what is composed is another step's.
+	switch stringAt(conditionAt(xr.observed, conditionType), "reason") {
+	case reasonWaitingForKubeconfig, reasonWaitingForField, reasonInvalidField, reasonInvalidKubeconfig, reasonAmbiguousKubeconfig, reasonNameConflict, reasonServerConflict:
+		return nil
+	}
+	var others []*registration
 	for _, n := range slices.Sorted(maps.Keys(observed)) {
 		if _, desired := req.GetDesired().GetResources()[n]; desired {
 			continue
 		}
-		r := composedRegistration(n, observed[n].GetResource())
-		if r == nil || r.mark() != xr.identity() {
-			continue
-		}
-		sameSource := source != "" && r.source() == source
-		if r.secretName() == want.secretName() || r.cluster == want.cluster || sameSource || want.cluster == "" && source == "" {
-			return r.complete(want), nil
+		if r := composedRegistration(n, observed[n].GetResource()); r != nil && r.mark() == xr.identity() {
+			others = append(others, r)
 		}
 	}
-	return nil, nil
+	// The best match first: two steps may register one cluster with two Argo CDs.
+	for _, isSame := range []func(r *registration) bool{
+		func(r *registration) bool { return r.secretName() == want.secretName() && r.config == want.config },
+		func(r *registration) bool { return r.secretName() == want.secretName() },
+		func(r *registration) bool { return r.cluster == want.cluster },
+		func(r *registration) bool { return source != "" && r.source() == source },
+		func(*registration) bool { return want.cluster == "" && source == "" },
+	} {
+		if i := slices.IndexFunc(others, isSame); i >= 0 {
+			return others[i].complete(want)
+		}
+	}
+	return nil
 }
 
 // mark returns which XR's the registration says that it is.
@@ -208,6 +237,10 @@ func (r *registration) isCluster() bool {
 
 // complete fills in what the composed resource has lost of its identity.
 func (r *registration) complete(want identity) *registration {
+	// The name of an Object, which nobody can change, follows from what it makes.
+	if name := stringAt(r.resource, "metadata", "name"); r.kind == kindObject && want.kind == kindObject && want.name != "" && name == want.objectName() && r.objectName() != name {
+		r.namespace, r.name, r.config = want.namespace, want.name, want.config
+	}
 	seen := structAt(r.resource, "status", "atProvider", "manifest", "metadata")
 	for _, from := range []identity{{namespace: stringAt(seen, "namespace"), name: stringAt(seen, "name")}, want} {
 		if len(v1beta1.CheckNamespace(r.namespace)) > 0 {
@@ -245,11 +278,13 @@ func (r *registration) withSecret(s reading) {
 // setName sets the cluster's name in Argo CD, which somebody may have edited: what the label
 // that was made from it says goes before the name itself.
 func (r *registration) setName(want string) {
-	names := []string{want}
-	for _, m := range r.manifests() {
+	manifests := r.manifests()
+	names := make([]string, 0, len(manifests)+1)
+	for _, m := range manifests {
 		names = append(names, decode(m, "name"))
 	}
-	for _, m := range r.manifests() {
+	names = append(names, want)
+	for _, m := range manifests {
 		label := stringAt(m, "metadata", "labels", labelCluster)
 		for _, n := range names {
 			if len(argocd.CheckName(n)) == 0 && argocd.ClusterLabel(n) == label {
@@ -258,7 +293,6 @@ func (r *registration) setName(want string) {
 			}
 		}
 	}
-	names = append(names[1:], want)
 	i := slices.IndexFunc(names, func(n string) bool { return len(argocd.CheckName(n)) == 0 })
 	r.cluster = ""
 	if i >= 0 {
@@ -480,6 +514,13 @@ func (r *registration) hasSeen() bool {
 	seen := structAt(r.resource, "status", "atProvider", "manifest")
 	return r.seen("resourceVersion") == stringAt(r.secret, "metadata", "resourceVersion") ||
 		len(structAt(seen, "data").GetFields()) > 0 && covers(r.secret, seen)
+}
+
+// sawAnother reports whether the provider last saw a Secret that does not have all that is
+// composed. It may hide the data.
+func (r *registration) sawAnother(manifest *structpb.Struct) bool {
+	seen := structAt(r.resource, "status", "atProvider", "manifest")
+	return len(structAt(seen, "data").GetFields()) > 0 && !covers(seen, manifest)
 }
 
 // isUsable reports whether Argo CD can make a client of a Secret.

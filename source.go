@@ -71,7 +71,7 @@ func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, x
 	var kc []byte
 	if name == "" {
 		name = was.source()
-		remembered = ". The cluster was registered from it; to register it from another one, set kubeconfigFrom.resourceName"
+		remembered = fmt.Sprintf(". The cluster was registered from composed resource %q; to register it from another one, set kubeconfigFrom.resourceName", name)
 	}
 	if name == "" {
 		var err error

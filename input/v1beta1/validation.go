@@ -385,10 +385,22 @@ func invalid(path *field.Path, value any, problems []string) field.ErrorList {
 }
 
 // CheckNamespace says what is wrong with the name of a namespace; nothing if it is fine.
-func CheckNamespace(name string) []string { return validation.IsDNS1123Label(name) }
+func CheckNamespace(name string) []string {
+	return inOneSentence(validation.IsDNS1123Label(name), "must be a DNS label, like argocd")
+}
 
 // CheckSecretName says what is wrong with the name of a Secret; nothing if it is fine.
-func CheckSecretName(name string) []string { return validation.IsDNS1123Subdomain(name) }
+func CheckSecretName(name string) []string {
+	return inOneSentence(validation.IsDNS1123Subdomain(name), "must be a DNS name, like cluster-prod")
+}
+
+// inOneSentence returns a problem in fewer words than Kubernetes has for it.
+func inOneSentence(problems []string, problem string) []string {
+	if len(problems) == 0 {
+		return nil
+	}
+	return []string{problem}
+}
 
 // CheckServer says what is wrong with the URL or host of an API server; nothing if it is
 // fine.
