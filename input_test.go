@@ -372,7 +372,7 @@ cluster:
 			reason:   "We should not overwrite a resource that is something else, because it would be deleted.",
 			input:    "output: {resourceName: cluster}",
 			observed: good,
-			want:     []string{`output.resourceName: composed resource "cluster" is a KubernetesCluster, not a cluster registration; choose another output.resourceName`},
+			want:     []string{`output.resourceName: composed resource "cluster" of kind KubernetesCluster is not a cluster registration; choose another output.resourceName`},
 		},
 	}
 	for name, tc := range cases {

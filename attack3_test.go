@@ -1,0 +1,275 @@
+package main
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
+)
+
+// twoSteps reconciles a pipeline of two steps, and returns what the second says.
+func (h *hub) twoSteps(t testing.TB, first, second string) summary {
+	t.Helper()
+	h.input = first
+	r1 := h.run(t, h.request(t))
+	h.input = second
+	req := h.request(t)
+	maps.Copy(req.GetDesired().GetResources(), r1.GetDesired().GetResources())
+	r2 := h.run(t, req)
+	s := summarize(t, r2, "second")
+	if s.Fatal == "" {
+		h.apply(t, r2)
+		for _, c := range r1.GetConditions() {
+			h.conditions[c.GetType()] = proto.CloneOf(c)
+		}
+	}
+	return s
+}
+
+// TestStepWaitsByItself has a step that waits, or lost a conflict, leave alone what a later step registered.
+func TestStepWaitsByItself(t *testing.T) {
+	const second = "kubeconfigFrom: {resourceName: cluster}\n"
+	cases := map[string]struct {
+		reason, first, second string
+		change                func(*hub)
+	}{
+		"NameMissing": {"a step whose name's field is missing must wait by itself", "kubeconfigFrom: {type: Secret, secretRef: {name: edge, namespace: clusters}}\ncluster: {nameFromFieldPath: spec.edge}", second + "output: {resourceName: second}", nil},
+		"Conflict": {"a step that lost a conflict must wait by itself", "", second + "output: {resourceName: second, namespace: argocd-2}", func(h *hub) {
+			h.secrets[prodKey] = mustStruct(t, "{metadata: {namespace: argocd, name: cluster-prod-x7k2p}}")
+		}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+			if tc.change != nil {
+				tc.change(h)
+			}
+			for i := range 3 {
+				if s := h.twoSteps(t, tc.first, tc.second); s.Fatal != "" {
+					t.Fatalf("reconcile %d: %s: %s", i, tc.reason, s.Fatal)
+				}
+			}
+		})
+	}
+}
+
+// TestRenamedStepKeepsItsOwn renames one of two steps that register one cluster with two Argo CDs.
+func TestRenamedStepKeepsItsOwn(t *testing.T) {
+	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+	const second = "output: {resourceName: second, namespace: argocd-2}"
+	for range 3 {
+		h.twoSteps(t, "output: {resourceName: zz}", second)
+	}
+	if s := h.twoSteps(t, "output: {resourceName: renamed}", second); s.Fatal != "" || h.registrations["zz"] == nil {
+		t.Errorf("We should adopt the one of our Argo CD: %s", s.Fatal)
+	}
+}
+
+// TestRenamedWithClusterName renames output.resourceName together with the cluster, where the input names no source.
+func TestRenamedWithClusterName(t *testing.T) {
+	for _, input := range []string{
+		"output: {resourceName: other}\ncluster: {name: renamed}",
+		"output: {resourceName: other, namespace: gitops}\ncluster: {name: renamed}",
+	} {
+		for _, unable := range []bool{false, true} {
+			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+			h.unable = unable
+			h.registered(t)
+			h.input = input
+			s := h.reconcile(t)
+			if h.registrations["argocd-cluster"] == nil {
+				t.Errorf("%s (unable=%t): the registration is deleted: %s%s: %s", input, unable, s.Fatal, s.Condition, s.Message)
+			}
+		}
+	}
+}
+
+// TestNamelessSecret has a composed Secret keep its labels and namespace where the cluster's name is lost.
+func TestNamelessSecret(t *testing.T) {
+	h := plainHub(strings.Replace(namespacedXR, "spec: {}", "spec: {alias: prod}", 1), tokenKubeconfig("canary-good"), "cluster: {nameFromFieldPath: spec.alias}\noutput: {type: Secret, namespace: team-a}")
+	h.registered(t)
+	h.tamper(func(m *structpb.Struct) { delete(structAt(m, "data").GetFields(), "name") })
+	h.xr = namespacedXR
+	m := structAt(h.run(t, h.request(t)).GetDesired().GetResources()["argocd-cluster"].GetResource(), "metadata")
+	if stringAt(m, "labels", "argocd.argoproj.io/secret-type") != "cluster" || stringAt(m, "namespace") != "team-a" {
+		t.Errorf("Argo CD prunes the workloads of a Secret that loses its label: %v", m.AsMap())
+	}
+}
+
+// TestNamelessForbidden checks what is composed where the cluster's name is lost.
+func TestNamelessForbidden(t *testing.T) {
+	h := newHub("")
+	h.resources = of(gke, kubeconfigOf(gkeServer, ""))
+	h.registered(t)
+	delete(h.secrets, "argocd/cluster-prod")
+	h.tamper(func(m *structpb.Struct) {
+		structAt(m, "data").Fields["name"] = structpb.NewStringValue("")
+		structAt(m, "data").Fields["config"] = structpb.NewStringValue(base64Of(`{"execProviderConfig":{"command":"sh"}}`))
+		delete(structAt(m, "metadata", "labels").GetFields(), labelCluster)
+	})
+	h.xr = strings.Replace(h.xr, "    crossplane.io/claim-name: prod\n", "", 1)
+	r := composedRegistration("", h.run(t, h.request(t)).GetDesired().GetResources()["argocd-cluster"].GetResource())
+	if got := decode(r.manifest, "config"); strings.Contains(got, "sh") {
+		t.Errorf("We should not compose a command that somebody wrote: %s", got)
+	}
+}
+
+// TestDesiredStatusMissing has no earlier step desire the status field that vouches, while the observed XR still has it.
+func TestDesiredStatusMissing(t *testing.T) {
+	for _, source := range []string{gke, bucket} {
+		h := plainHub(legacyXR, "", "cluster: {serverFromFieldPath: status.endpoint}")
+		h.resources = of(source, kubeconfigOf(gkeServer, "exec: {command: gke-gcloud-auth-plugin}"))
+		var before map[string]any
+		for range 3 {
+			req := h.request(t)
+			req.Desired.Composite.Resource = mustStruct(t, "status: {endpoint: west.example.org}")
+			before = manifestOf(t, h.apply(t, h.run(t, req)))
+		}
+		req := h.request(t)
+		structAt(req.GetObserved().GetComposite().GetResource(), "status").Fields["endpoint"] = structpb.NewStringValue("west.example.org")
+		s := h.apply(t, h.run(t, req))
+		if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+			t.Errorf("%s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
+		}
+	}
+}
+
+// TestExplicitTypeAlongsideCluster sets the credentials' type for a source of no cloud, in an XR that also composes a cluster.
+func TestExplicitTypeAlongsideCluster(t *testing.T) {
+	for name, kubeconfig := range map[string]string{"Gone": "", "Broken": "canary: ["} {
+		t.Run("Composed"+name, func(t *testing.T) {
+			h := plainHub(legacyXR, "", "credentials: {type: GCP}\nkubeconfigFrom: {resourceName: other}")
+			h.resources = of(gke, "")
+			h.resources["other"] = observation{resource: bucket, details: map[string]string{"kubeconfig": kubeconfigOf("https://gateway.example.org", "")}}
+			before := h.registered(t)
+			h.resources["other"] = observation{resource: bucket, details: map[string]string{"kubeconfig": kubeconfig}}
+			s := h.reconcile(t)
+			if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+				t.Errorf("%s: %s", s.Condition, s.Message)
+			}
+		})
+	}
+	h := plainHub(legacyXR, "", "credentials: {type: GCP}\nkubeconfigFrom: {type: Secret, secretRef: {name: kc, namespace: clusters}}")
+	h.resources = of(gke, "")
+	h.secrets["clusters/kc"] = mustStruct(t, "{metadata: {namespace: clusters, name: kc}, data: {value: "+base64Of(kubeconfigOf("https://gateway.example.org", ""))+"}}")
+	before := h.registered(t)
+	delete(h.secrets, "clusters/kc")
+	s := h.reconcile(t)
+	if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+		t.Errorf("%s: %s", s.Condition, s.Message)
+	}
+}
+
+// TestRoleWithdrawn has the author remove the role while the cluster's name is missing.
+func TestRoleWithdrawn(t *testing.T) {
+	h := plainHub(legacyXR, "", "credentials: {type: AWS, aws: {clusterNameFromFieldPath: spec.parameters.environment, roleARN: 'arn:aws:iam::123456789012:role/admin'}}")
+	h.resources = of(bucket, kubeconfigOf("https://x.example.org", ""))
+	h.registered(t)
+	h.input = "credentials: {type: AWS, aws: {clusterNameFromFieldPath: spec.parameters.missing}}"
+	if s := h.reconcile(t); strings.Contains(dataOf(t, s)["config"].(string), "role/admin") {
+		t.Errorf("We should drop a role that the author removed: %s: %s", s.Condition, s.Message)
+	}
+}
+
+// TestObjectIdentityEdited edits the Object to make another Secret, or to use another ProviderConfig.
+func TestObjectIdentityEdited(t *testing.T) {
+	for name, change := range map[string]func(spec *structpb.Struct){
+		"Name": func(s *structpb.Struct) {
+			structAt(s, "forProvider", "manifest", "metadata").Fields["name"] = structpb.NewStringValue("x")
+		},
+		"Namespace": func(s *structpb.Struct) {
+			structAt(s, "forProvider", "manifest", "metadata").Fields["namespace"] = structpb.NewStringValue("x")
+		},
+		"ProviderConfig": func(s *structpb.Struct) {
+			structAt(s, "providerConfigRef").Fields["name"] = structpb.NewStringValue("x")
+		},
+	} {
+		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+		h.registered(t)
+		before := clone(h.registrations["argocd-cluster"])
+		o := clone(before)
+		change(structAt(o, "spec"))
+		h.registrations["argocd-cluster"] = o
+		h.provide("argocd-cluster")
+		s := h.settle(t)
+		if diff := cmp.Diff(structAt(before, "spec").AsMap(), structAt(h.registrations["argocd-cluster"], "spec").AsMap()); diff != "" {
+			t.Errorf("%s: We should restore it, because the Object's own name says what it was: %s: %s\n-before, +after:\n%s", name, s.Condition, s.Message, diff)
+		}
+	}
+}
+
+// TestObjectKindAndMarkEdited gives the Object's manifest another kind, and takes its mark away.
+func TestObjectKindAndMarkEdited(t *testing.T) {
+	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+	h.registered(t)
+	h.down = true
+	h.tamper(func(m *structpb.Struct) {
+		m.Fields["kind"] = structpb.NewStringValue("x")
+		delete(structAt(m, "metadata").GetFields(), "annotations")
+	})
+	if s := h.reconcile(t); s.Fatal != "" {
+		t.Error(s.Fatal)
+	}
+}
+
+// TestNameLikeALabel gives a cluster a name that is the label of its old one.
+func TestNameLikeALabel(t *testing.T) {
+	h := plainHub(legacyXR+"    alias: Prod East\n", tokenKubeconfig("canary-good"), "cluster: {nameFromFieldPath: spec.parameters.alias}")
+	before := h.registered(t)
+	label := before["metadata"].(map[string]any)["labels"].(map[string]any)[labelCluster].(string)
+	h.xr = strings.Replace(h.xr, "Prod East", label, 1)
+	if s := h.reconcile(t); dataOf(t, s)["name"] != "Prod East" {
+		t.Errorf("The cluster is renamed to %v: %s: %s", dataOf(t, s)["name"], s.Condition, s.Message)
+	}
+}
+
+// TestRemoteNotWritten rotates credentials while the remote Argo CD's provider does nothing.
+func TestRemoteNotWritten(t *testing.T) {
+	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {argoCD: Remote}")
+	h.remote = true
+	h.registered(t)
+	h.resources = of(aks, tokenKubeconfig("canary-new"))
+	h.down = true
+	for range 3 {
+		if s := h.reconcile(t); verdict(s) != "TRUE/Updating" {
+			t.Errorf("%s: %s", s.Condition, s.Message)
+		}
+	}
+}
+
+// TestConflictKeepsPolicies has an Object that must not delete lose a conflict.
+func TestConflictKeepsPolicies(t *testing.T) {
+	a, b := teams(t, "cluster: {name: aa}", "cluster: {name: bb}\noutput: {object: {managementPolicies: [Observe, Create, Update]}}")
+	share(t, a, b)
+	if diff := cmp.Diff([]any{"Observe"}, policiesOf(t, b.reconcile(t))); diff != "" {
+		t.Errorf("-want, +got:\n%s", diff)
+	}
+}
+
+// TestMessagesInConflict reads what the condition says in a conflict.
+func TestMessagesInConflict(t *testing.T) {
+	a, b := teams(t, "cluster: {name: aa}", "cluster: {name: bb}")
+	b.resources = of(gke, kubeconfigOf("https://b.example.org", "token: canary-b"))
+	share(t, a, b)
+	b.resources = of(gke, tokenKubeconfig("canary-b"))
+	if s := b.reconcile(t); strings.Count(s.Message, "Argo CD already has a cluster") != 1 {
+		t.Errorf("said twice: %s", s.Message)
+	}
+	// A foreign Secret, and the author withdraws: nothing is "kept without credentials".
+	h := plainHub(legacyXR, "", "")
+	h.resources = of(gke, kubeconfigOf(gkeServer, ""))
+	h.registered(t)
+	h.edit(prodKey, func(s *structpb.Struct) {
+		structAt(s, "metadata", "annotations").Fields[annotationComposite] = structpb.NewStringValue("Other.example.org/x")
+	})
+	h.input = "credentials: {type: Kubeconfig}"
+	if s := h.reconcile(t); strings.Contains(s.Message, "kept without credentials") || strings.Contains(s.Message, "annotate the Secret") {
+		t.Errorf("untrue, or dangerous: %s", s.Message)
+	}
+	_ = fnv1.Ready_READY_FALSE
+}
