@@ -56,6 +56,8 @@ test-argocd: ## Have Argo CD's own code read what the function writes, and conne
 bench: ## Measure the function beside one that does nothing.
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 .
 
+# FUZZTIME may be a number of executions, like 20000x. At the end of a duration, Go now and
+# then reports "context deadline exceeded" as a failure of the test.
 .PHONY: fuzz
 fuzz: FUZZTIME ?= 1m
 fuzz: ## Fuzz what parses kubeconfigs, and the whole function, each for FUZZTIME.
