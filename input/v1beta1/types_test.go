@@ -60,6 +60,7 @@ func TestDefaults(t *testing.T) {
 		"cluster.labelsFrom.policy":            string((*MetadataSource)(nil).GetPolicy()),
 		"cluster.annotationsFrom.policy":       string((*MetadataSource)(nil).GetPolicy()),
 		"output.type":                          string((*Output)(nil).GetType()),
+		"output.argoCD":                        string((*Output)(nil).GetArgoCD()),
 		"output.resourceName":                  (*Output)(nil).GetResourceName(),
 		"output.namespace":                     (*Output)(nil).GetNamespace(),
 		"output.object.providerConfigRef.name": (*ObjectOutput)(nil).GetProviderConfigRef().GetName(),
@@ -115,6 +116,9 @@ func TestEnums(t *testing.T) {
 		},
 		"output.type": func(v string) *ClusterRegistration {
 			return &ClusterRegistration{Output: &Output{Type: OutputType(v)}}
+		},
+		"output.argoCD": func(v string) *ClusterRegistration {
+			return &ClusterRegistration{Output: &Output{ArgoCD: ArgoCDLocation(v)}}
 		},
 		"output.object.providerConfigRef.kind": func(v string) *ClusterRegistration {
 			return &ClusterRegistration{Output: &Output{Object: &ObjectOutput{ProviderConfigRef: &ProviderConfigReference{Kind: ProviderConfigKind(v)}}}}
