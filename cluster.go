@@ -38,10 +38,6 @@ const (
 	annotationSource = "argocd.fn.crossplane.io/source"
 )
 
-// maxAnnotations is how many bytes of annotations Kubernetes accepts, less some room for
-// those of others.
-const maxAnnotations = 256<<10 - 4<<10
-
 // A describer finds out what Argo CD is to know of a cluster, except how to connect.
 type describer struct {
 	xr *composite
@@ -75,8 +71,8 @@ func (d *describer) describe(in *v1beta1.Cluster) *argocd.Cluster {
 	}
 	c.Labels = d.metadata(in.Labels, in.LabelsFrom, v1beta1.CheckLabel, "labels")
 	c.Annotations = d.metadata(in.Annotations, in.AnnotationsFrom, v1beta1.CheckAnnotation, "annotations")
-	if sizeOf(c.Annotations) > maxAnnotations {
-		d.problems.add(&problem{reason: reasonInvalidField, message: fmt.Sprintf("the annotations in cluster.annotationsFrom have more than %d KiB, which Kubernetes does not accept", maxAnnotations>>10)})
+	if v1beta1.SizeOf(c.Annotations) > v1beta1.MaxAnnotations {
+		d.problems.add(&problem{reason: reasonInvalidField, message: fmt.Sprintf("the annotations in cluster.annotationsFrom have more than %d KiB, which Kubernetes does not accept", v1beta1.MaxAnnotations>>10)})
 		c.Annotations = d.was.keep("annotations", func(k, v string) bool { return len(v1beta1.CheckAnnotation(k, v)) == 0 })
 	}
 	c.Labels[labelState] = d.state(in)
@@ -97,14 +93,6 @@ func (d *describer) describe(in *v1beta1.Cluster) *argocd.Cluster {
 		c.Annotations[annotationComposite] = mark
 	}
 	return c
-}
-
-func sizeOf(m map[string]string) int {
-	n := 0
-	for k, v := range m {
-		n += len(k) + len(v)
-	}
-	return n
 }
 
 // nameOf returns the cluster's name in Argo CD. That of a namespaced XR includes its

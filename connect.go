@@ -64,14 +64,7 @@ func (c *connector) server() (text, error) {
 
 // connect returns how Argo CD is to connect by the kubeconfig.
 func (c *connector) connect() (connection, error) {
-	if err := c.missing(); err != nil {
-		return connection{}, err
-	}
-	server, err := c.server()
-	if err != nil {
-		return connection{}, err
-	}
-	aws, err := c.aws()
+	server, aws, err := c.fields()
 	if err != nil {
 		return connection{}, err
 	}
@@ -116,14 +109,14 @@ func (c *connector) aws() (argocd.AWSIdentity, error) {
 	return argocd.AWSIdentity{ClusterName: cluster.value, RoleARN: role.value, Profile: in.AWS.Profile, Region: in.AWS.Region}, missing.error()
 }
 
-// missing returns what of the connection's fields is not known; nil if all is.
-func (c *connector) missing() error {
+// fields returns what the input gives of the connection. The error names all that is not known.
+func (c *connector) fields() (server text, aws argocd.AWSIdentity, err error) {
 	var p problems
-	_, err := c.server()
+	server, err = c.server()
 	p.add(err)
-	_, err = c.aws()
+	aws, err = c.aws()
 	p.add(err)
-	return p.error()
+	return server, aws, p.error()
 }
 
 // azure returns the identity that the input gives with type Azure.

@@ -61,7 +61,6 @@ func (p *pass) identify(req *fnv1.RunFunctionRequest) error {
 	name, p.nameErr = nameOf(p.in.Cluster, p.xr)
 	p.want = wantedIdentity(p.in.Output, p.xr, name)
 	resourceName := p.in.Output.GetResourceName()
-
 	source := p.in.KubeconfigFrom.GetResourceName()
 	if source == "" && p.in.KubeconfigFrom.GetType() == v1beta1.KubeconfigSourceComposedResource {
 		source, _, _ = onlyKubeconfig(req.GetObserved().GetResources(), nil, resourceName, p.in.KubeconfigFrom.GetKey())
@@ -132,8 +131,9 @@ func (p *pass) connect(req *fnv1.RunFunctionRequest) {
 	if p.connErr == nil {
 		p.conn, p.connErr = p.connector.connect()
 	} else {
+		_, _, err := p.connector.fields()
 		all := problems{p.connErr}
-		all.add(p.connector.missing())
+		all.add(err)
 		p.connErr = all
 	}
 	if p.connErr == nil && p.was.pinned(p.xr) && p.isOtherCluster() {
@@ -142,14 +142,12 @@ func (p *pass) connect(req *fnv1.RunFunctionRequest) {
 	if p.connErr != nil && p.was != nil {
 		p.keep(p.connErr)
 	}
-	p.cluster.Server, p.cluster.Config = p.conn.server, p.conn.config
 }
 
 // keep the connection that the registration has, because of an error.
 func (p *pass) keep(err error) {
 	p.connErr = err
 	p.conn, p.forbidden = p.connector.kept(p.was)
-	p.cluster.Server, p.cluster.Config = p.conn.server, p.conn.config
 }
 
 // isOtherCluster reports whether a kubeconfig that was found may be another cluster's: the
@@ -335,8 +333,10 @@ func (p *pass) passOn(name string) error {
 	return nil
 }
 
-// mark labels the cluster Secret with what it is found by, and its source.
+// mark gives the cluster its connection, and labels its Secret with what it is found by and its
+// source.
 func (p *pass) mark() {
+	p.cluster.Server, p.cluster.Config = p.conn.server, p.conn.config
 	p.cluster.Labels[labelCluster] = argocd.ClusterLabel(p.id.cluster)
 	p.cluster.Labels[labelServer] = argocd.ServerLabel(p.conn.server)
 	source := p.src.resourceName

@@ -31,11 +31,20 @@ const (
 	labelInstance         = "app.kubernetes.io/instance"
 	keyManagedBy          = "managed-by"
 	managedByArgoCD       = "argocd.argoproj.io"
-
-	// maxAnnotations is the number of bytes of annotations that Kubernetes accepts, less
-	// some room for those of others.
-	maxAnnotations = 256<<10 - 4<<10
 )
+
+// MaxAnnotations is the number of bytes of annotations that Kubernetes accepts, less some room
+// for those of others.
+const MaxAnnotations = 256<<10 - 4<<10
+
+// SizeOf returns the number of bytes of labels or annotations.
+func SizeOf(metadata map[string]string) int {
+	n := 0
+	for k, v := range metadata {
+		n += len(k) + len(v)
+	}
+	return n
+}
 
 // Validate returns everything that is wrong with the input as its author wrote it.
 // What depends on the XR is not looked at.
@@ -261,12 +270,8 @@ func validateMetadata(path *field.Path, name string, static map[string]string, f
 	for k, v := range static {
 		errs = append(errs, invalid(path.Child(name).Key(k), v, check(k, v))...)
 	}
-	size := 0
-	for k, v := range static {
-		size += len(k) + len(v)
-	}
-	if name == "annotations" && size > maxAnnotations {
-		errs = append(errs, field.TooLong(path.Child(name), "", maxAnnotations))
+	if name == annotations && SizeOf(static) > MaxAnnotations {
+		errs = append(errs, field.TooLong(path.Child(name), "", MaxAnnotations))
 	}
 	// The order of a map is random, that of messages must not be.
 	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Error(), b.Error()) })
@@ -483,8 +488,8 @@ func CheckAnnotation(key, value string) []string {
 	if strings.ContainsFunc(value, isControl) {
 		problems = append(problems, "must not contain control characters")
 	}
-	if len(value) > maxAnnotations {
-		problems = append(problems, fmt.Sprintf("must have at most %d KiB", maxAnnotations>>10))
+	if len(value) > MaxAnnotations {
+		problems = append(problems, fmt.Sprintf("must have at most %d KiB", MaxAnnotations>>10))
 	}
 	return problems
 }
