@@ -341,13 +341,13 @@ func TestInvalidName(t *testing.T) {
 		xr                             func(string) string
 	}{
 		"Field": {
-			"We should keep the name while its field holds none.", "cluster: {nameFromFieldPath: spec.parameters.environment}", "", "the XR's field spec.parameters.environment cannot be used",
+			"We should keep the name while its field holds none.", "cluster: {nameFrom: {fieldPath: spec.parameters.environment}}", "", "the XR's field spec.parameters.environment cannot be used",
 			func(xr string) string {
 				return strings.Replace(xr, "environment: production", "environment: in-cluster", 1)
 			},
 		},
 		"FieldNoString": {
-			"We should keep the name while its field is not a string.", "cluster: {nameFromFieldPath: spec.parameters.environment}", "", "must be a string",
+			"We should keep the name while its field is not a string.", "cluster: {nameFrom: {fieldPath: spec.parameters.environment}}", "", "must be a string",
 			func(xr string) string { return strings.Replace(xr, "environment: production", "environment: 3", 1) },
 		},
 		"XR": {

@@ -38,7 +38,7 @@ func TestStepWaitsByItself(t *testing.T) {
 		reason, first, second string
 		change                func(*hub)
 	}{
-		"NameMissing": {"a step whose name's field is missing must wait by itself", "kubeconfigFrom: {type: Secret, secretRef: {name: edge, namespace: clusters}}\ncluster: {nameFromFieldPath: spec.edge}", second + "output: {resourceName: second}", nil},
+		"NameMissing": {"a step whose name's field is missing must wait by itself", "kubeconfigFrom: {type: Secret, secretRef: {name: edge, namespace: clusters}}\ncluster: {nameFrom: {fieldPath: spec.edge}}", second + "output: {resourceName: second}", nil},
 		"Conflict": {"a step that lost a conflict must wait by itself", "", second + "output: {resourceName: second, namespace: argocd-2}", func(h *hub) {
 			h.secrets[prodKey] = mustStruct(t, "{metadata: {namespace: argocd, name: cluster-prod-x7k2p}}")
 		}},
@@ -91,7 +91,7 @@ func TestRenamedWithClusterName(t *testing.T) {
 
 // TestNamelessSecret has a composed Secret keep its labels and namespace where the cluster's name is lost.
 func TestNamelessSecret(t *testing.T) {
-	h := plainHub(strings.Replace(namespacedXR, "spec: {}", "spec: {alias: prod}", 1), tokenKubeconfig("canary-good"), "cluster: {nameFromFieldPath: spec.alias}\noutput: {type: Secret, namespace: team-a}")
+	h := plainHub(strings.Replace(namespacedXR, "spec: {}", "spec: {alias: prod}", 1), tokenKubeconfig("canary-good"), "cluster: {nameFrom: {fieldPath: spec.alias}}\noutput: {type: Secret, namespace: team-a}")
 	h.registered(t)
 	h.tamper(func(m *structpb.Struct) { delete(structAt(m, "data").GetFields(), "name") })
 	h.xr = namespacedXR
@@ -122,7 +122,7 @@ func TestNamelessForbidden(t *testing.T) {
 // TestDesiredStatusMissing has no earlier step desire the status field that vouches, while the observed XR still has it.
 func TestDesiredStatusMissing(t *testing.T) {
 	for _, source := range []string{gke, bucket} {
-		h := plainHub(legacyXR, "", "cluster: {serverFromFieldPath: status.endpoint}")
+		h := plainHub(legacyXR, "", "cluster: {serverFrom: {fieldPath: status.endpoint}}")
 		h.resources = of(source, kubeconfigOf(gkeServer, "exec: {command: gke-gcloud-auth-plugin}"))
 		var before map[string]any
 		for range 3 {
@@ -167,10 +167,10 @@ func TestExplicitTypeAlongsideCluster(t *testing.T) {
 
 // TestRoleWithdrawn has the author remove the role while the cluster's name is missing.
 func TestRoleWithdrawn(t *testing.T) {
-	h := plainHub(legacyXR, "", "credentials: {type: AWS, aws: {clusterNameFromFieldPath: spec.parameters.environment, roleARN: 'arn:aws:iam::123456789012:role/admin'}}")
+	h := plainHub(legacyXR, "", "credentials: {type: AWS, aws: {clusterNameFrom: {fieldPath: spec.parameters.environment}, roleARN: 'arn:aws:iam::123456789012:role/admin'}}")
 	h.resources = of(bucket, kubeconfigOf("https://x.example.org", ""))
 	h.registered(t)
-	h.input = "credentials: {type: AWS, aws: {clusterNameFromFieldPath: spec.parameters.missing}}"
+	h.input = "credentials: {type: AWS, aws: {clusterNameFrom: {fieldPath: spec.parameters.missing}}}"
 	if s := h.reconcile(t); strings.Contains(dataOf(t, s)["config"].(string), "role/admin") {
 		t.Errorf("We should drop a role that the author removed: %s: %s", s.Condition, s.Message)
 	}
@@ -219,7 +219,7 @@ func TestObjectKindAndMarkEdited(t *testing.T) {
 
 // TestNameLikeALabel gives a cluster a name that is the label of its old one.
 func TestNameLikeALabel(t *testing.T) {
-	h := plainHub(legacyXR+"    alias: Prod East\n", tokenKubeconfig("canary-good"), "cluster: {nameFromFieldPath: spec.parameters.alias}")
+	h := plainHub(legacyXR+"    alias: Prod East\n", tokenKubeconfig("canary-good"), "cluster: {nameFrom: {fieldPath: spec.parameters.alias}}")
 	before := h.registered(t)
 	label := before["metadata"].(map[string]any)["labels"].(map[string]any)[labelCluster].(string)
 	h.xr = strings.Replace(h.xr, "Prod East", label, 1)

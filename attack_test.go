@@ -86,7 +86,7 @@ func teams(t testing.TB, first, second string) (a, b *hub) {
 func TestNoConnection(t *testing.T) {
 	for name, output := range outputs() {
 		t.Run(name, func(t *testing.T) {
-			missing := "cluster: {serverFromFieldPath: spec.parameters.missing}" + output
+			missing := "cluster: {serverFrom: {fieldPath: spec.parameters.missing}}" + output
 			h := plainHub(legacyXR, "", missing)
 			s := h.reconcile(t)
 			if verdict(s) != "FALSE/WaitingForKubeconfig" || s.Composed != nil || s.XRReady != "READY_FALSE" {
@@ -96,7 +96,7 @@ func TestNoConnection(t *testing.T) {
 				t.Errorf("We should say all that is missing, because all of it must come: %s", s.Message)
 			}
 
-			h = plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {serverFromFieldPath: spec.parameters.apiserver}"+output)
+			h = plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}"+output)
 			before := h.registered(t)
 			h.input, h.resources = missing, of(aks, "")
 			s = h.reconcile(t)
@@ -206,7 +206,7 @@ func TestLoserKeepsNothing(t *testing.T) {
 
 // TestVoucherGone takes away for a moment what vouches for the server.
 func TestVoucherGone(t *testing.T) {
-	const environmentServer, statusServer = "cluster: {serverFromEnvironmentFieldPath: cluster.endpoint}", "cluster: {serverFromFieldPath: status.endpoint}"
+	const environmentServer, statusServer = "cluster: {serverFrom: {type: FromEnvironmentFieldPath, fieldPath: cluster.endpoint}}", "cluster: {serverFrom: {fieldPath: status.endpoint}}"
 	cases := map[string]struct {
 		reason, input, kubeconfig, xr string
 	}{
@@ -247,8 +247,8 @@ func TestTokenFieldsGone(t *testing.T) {
 	const role = "    role: arn:aws:iam::123456789012:role/argocd\n"
 	for name, input := range map[string]string{
 		"Nothing":     "type: GCP",
-		"ClusterName": "type: AWS, aws: {clusterNameFromFieldPath: spec.parameters.environment}",
-		"Role":        "type: AWS, aws: {clusterName: prod, roleARNFromFieldPath: spec.parameters.role}",
+		"ClusterName": "type: AWS, aws: {clusterNameFrom: {fieldPath: spec.parameters.environment}}",
+		"Role":        "type: AWS, aws: {clusterName: prod, roleARNFrom: {fieldPath: spec.parameters.role}}",
 	} {
 		for kind, output := range outputs() {
 			for _, kubeconfig := range []string{"", kubeconfigOf("https://x.example.org", "")} {
@@ -284,7 +284,7 @@ func TestVouchingWithdrawn(t *testing.T) {
 		"ServerChangedAndSource":       {"We should drop Argo CD's identity, because the author gives another server.", "cluster: {server: 'https://author.example.org'}", plugin, "cluster: {server: 'https://new.example.org'}", true},
 		"TypeRemoved":                  {"We should drop Argo CD's identity, because the author chose it by its type.", "credentials: {type: GCP}", none, "", false},
 		"TypeRemovedAndSource":         {"We should drop Argo CD's identity if the kubeconfig is empty, too.", "credentials: {type: GCP}", none, "", true},
-		"ServerFromUsersFieldOnceType": {"We should drop Argo CD's identity if the XR's user is to give the server.", "credentials: {type: GCP}", none, "credentials: {type: GCP}\ncluster: {serverFromFieldPath: spec.parameters.apiserver}", false},
+		"ServerFromUsersFieldOnceType": {"We should drop Argo CD's identity if the XR's user is to give the server.", "credentials: {type: GCP}", none, "credentials: {type: GCP}\ncluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}", false},
 	}
 	for name, tc := range cases {
 		for kind, output := range outputs() {
@@ -313,7 +313,7 @@ func TestVouchingWithdrawn(t *testing.T) {
 // TestVoucherReplaced has who vouches name another server, while the kubeconfig is gone.
 func TestVoucherReplaced(t *testing.T) {
 	const withoutStatus = "{apiVersion: container.gcp.m.upbound.io/v1beta1, kind: Cluster}"
-	userServer := "cluster: {serverFromFieldPath: spec.parameters.endpoint}"
+	userServer := "cluster: {serverFrom: {fieldPath: spec.parameters.endpoint}}"
 	cases := map[string]struct{ reason, before, resource, after, xr string }{
 		"OtherCloudsSource": {"We should not let another cloud's source vouch by itself once the author's server is gone.", "credentials: {type: GCP}\ncluster: {server: '" + gkeServer + "'}", aks, "credentials: {type: GCP}", legacyXR},
 		"UsersFieldGone":    {"We should follow the cloud if the XR's user gave the server, and gives none now.", userServer, strings.Replace(gke, "34.10.20.30", "1.2.3.4", 1), userServer, legacyXR},
@@ -469,7 +469,7 @@ func TestEarlierSteps(t *testing.T) {
 	for kind, output := range outputs() {
 		t.Run("NameByFieldOf"+kind, func(t *testing.T) {
 			h, earlier := first(t, output)
-			h.input = "cluster: {nameFromFieldPath: spec.parameters.other}\noutput: {resourceName: second, " + strings.TrimPrefix(output, "\noutput: {")
+			h.input = "cluster: {nameFrom: {fieldPath: spec.parameters.other}}\noutput: {resourceName: second, " + strings.TrimPrefix(output, "\noutput: {")
 			if s := run(t, h, "second", earlier); s.Fatal != "" || s.Composed != nil || verdict(s) != "FALSE/NameConflict" {
 				t.Errorf("We should say that two steps have one name, because the XR's user chose it and not the author: %s%s: %s", s.Fatal, s.Condition, s.Message)
 			}
@@ -477,7 +477,7 @@ func TestEarlierSteps(t *testing.T) {
 	}
 	t.Run("NameByFieldOnceRegistered", func(t *testing.T) {
 		_, earlier := first(t, "")
-		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {nameFromFieldPath: metadata.name}")
+		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {nameFrom: {fieldPath: metadata.name}}")
 		h.registered(t)
 		s := run(t, h, "argocd-cluster", earlier)
 		if diff := cmp.Diff([]any{"Observe"}, policiesOf(t, s)); diff != "" || verdict(s) != "FALSE/NameConflict" {
@@ -515,7 +515,7 @@ func TestResourceNameAndMore(t *testing.T) {
 		"output: {resourceName: other, name: foo, namespace: gitops%s}",
 		"output: {resourceName: other, name: cluster-prod-x7k2p%s}\ncluster: {name: renamed}",
 		"output: {resourceName: other, namespace: gitops%s}\ncluster: {name: renamed}\nkubeconfigFrom: {resourceName: cluster}",
-		"output: {resourceName: other%s}\ncluster: {nameFromFieldPath: spec.missing}",
+		"output: {resourceName: other%s}\ncluster: {nameFrom: {fieldPath: spec.missing}}",
 	} {
 		for kind := range outputs() {
 			for _, unable := range []bool{false, true} {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -58,22 +60,14 @@ type describer struct {
 // describe a cluster, except for its name and connection. Its problems keep it from being
 // registered for the first time.
 func (d *describer) describe(in *v1beta1.Cluster) *argocd.Cluster {
-	if in == nil {
-		in = &v1beta1.Cluster{}
-	}
-	c := &argocd.Cluster{Namespaces: in.Namespaces, ClusterResources: in.ClusterResources, Shard: in.Shard}
-	project, err := d.xr.text("the cluster's project", in.ProjectValue(), argocd.CheckProject)
-	if c.Project = project.value; err != nil {
-		d.problems.add(err)
-		if p := d.was.data("project"); len(argocd.CheckProject(p)) == 0 {
-			c.Project = p
-		}
-	}
-	c.Labels = d.metadata(in.Labels, in.LabelsFrom, v1beta1.CheckLabel, "labels")
-	c.Annotations = d.metadata(in.Annotations, in.AnnotationsFrom, v1beta1.CheckAnnotation, "annotations")
-	if v1beta1.SizeOf(c.Annotations) > v1beta1.MaxAnnotations {
-		d.problems.add(&problem{reason: reasonInvalidField, message: fmt.Sprintf("the annotations in cluster.annotationsFrom have more than %d KiB, which Kubernetes does not accept", v1beta1.MaxAnnotations>>10)})
-		c.Annotations = d.was.keep("annotations", func(k, v string) bool { return len(v1beta1.CheckAnnotation(k, v)) == 0 })
+	c := &argocd.Cluster{Project: d.project(in), Namespaces: d.namespaces(in), Shard: d.shard(in)}
+	// Without namespaces, Argo CD manages all of the cluster.
+	c.ClusterResources = len(c.Namespaces) > 0 && d.clusterResources(in)
+	c.Labels = d.metadata(in.Labels, in.LabelsFrom, checkLabel, kindLabels)
+	c.Annotations = d.metadata(in.Annotations, in.AnnotationsFrom, checkAnnotation, kindAnnotations)
+	if sizeOf(c.Annotations) > maxAnnotations {
+		d.problems.add(&problem{reason: reasonInvalidField, message: fmt.Sprintf("the annotations in cluster.annotationsFrom have more than %d KiB, which Kubernetes does not accept", maxAnnotations>>10)})
+		c.Annotations = d.was.keep(kindAnnotations, func(k, v string) bool { return len(checkAnnotation(k, v)) == 0 })
 	}
 	c.Labels[labelState] = d.state(in)
 	if len(validation.IsValidLabelValue(d.xr.name)) == 0 {
@@ -82,14 +76,14 @@ func (d *describer) describe(in *v1beta1.Cluster) *argocd.Cluster {
 	for label, name := range map[string]string{labelClaimName: "name", labelClaimNamespace: "namespace"} {
 		v := stringAt(d.xr.observed, "spec", "claimRef", name)
 		if v == "" || len(validation.IsValidLabelValue(v)) > 0 {
-			v = d.was.metadata("labels")[label]
+			v = d.was.metadata(kindLabels)[label]
 		}
 		if v != "" && len(validation.IsValidLabelValue(v)) == 0 {
 			c.Labels[label] = v
 		}
 	}
 	c.Annotations[annotationComposite] = d.xr.identity()
-	if mark := d.was.metadata("annotations")[annotationComposite]; mark != "" && !d.xr.isKnown() {
+	if mark := d.was.metadata(kindAnnotations)[annotationComposite]; mark != "" && !d.xr.isKnown() {
 		c.Annotations[annotationComposite] = mark
 	}
 	return c
@@ -98,10 +92,7 @@ func (d *describer) describe(in *v1beta1.Cluster) *argocd.Cluster {
 // nameOf returns the cluster's name in Argo CD. That of a namespaced XR includes its
 // namespace, since another namespace may have an XR of the same name.
 func nameOf(in *v1beta1.Cluster, xr *composite) (string, error) {
-	if in == nil {
-		in = &v1beta1.Cluster{}
-	}
-	name, err := xr.text("the cluster's name", in.NameValue(), argocd.CheckName)
+	name, err := xr.text("the cluster's name", in.Name, in.NameFrom, argocd.CheckName)
 	if name.value != "" || err != nil {
 		return name.value, err
 	}
@@ -110,22 +101,86 @@ func nameOf(in *v1beta1.Cluster, xr *composite) (string, error) {
 		s = xr.namespace + "." + s
 	}
 	if problems := argocd.CheckName(s); len(problems) > 0 {
-		return "", invalidField(field{path: "metadata.name"}, "cannot be used as the cluster's name: it "+strings.Join(problems, "; ")+". Set cluster.name")
+		return "", invalidField(&v1beta1.FieldSource{FieldPath: "metadata.name"}, "cannot be used as the cluster's name: it "+strings.Join(problems, "; ")+". Set cluster.name")
 	}
 	return s, nil
 }
 
+// project returns the cluster's AppProject; empty for none.
+func (d *describer) project(in *v1beta1.Cluster) string {
+	project, err := d.xr.text("the cluster's project", in.Project, in.ProjectFrom, argocd.CheckProject)
+	if err == nil {
+		return project.value
+	}
+	d.problems.add(err)
+	if p := d.was.data("project"); len(argocd.CheckProject(p)) == 0 {
+		return p
+	}
+	return ""
+}
+
+// namespaces returns the namespaces that Argo CD manages; none for all.
+func (d *describer) namespaces(in *v1beta1.Cluster) []string {
+	if in.NamespacesFrom == nil {
+		return in.Namespaces
+	}
+	namespaces, err := d.xr.namespaces(in.NamespacesFrom)
+	if err == nil {
+		return namespaces
+	}
+	d.problems.add(err)
+	return slices.DeleteFunc(strings.Split(d.was.data("namespaces"), ","), func(n string) bool { return len(checkNamespace(n)) > 0 })
+}
+
+// clusterResources returns whether Argo CD manages cluster-scoped resources as well.
+func (d *describer) clusterResources(in *v1beta1.Cluster) bool {
+	if in.ClusterResourcesFrom == nil {
+		return in.ClusterResources != nil && *in.ClusterResources
+	}
+	v, ok, err := d.xr.boolean(in.ClusterResourcesFrom)
+	if ok {
+		return v
+	}
+	d.problems.add(cmp.Or(err, waitingForField(in.ClusterResourcesFrom)))
+	return d.was.data("clusterResources") == "true"
+}
+
+// shard returns the shard of Argo CD's application controller; nil for its own choice.
+func (d *describer) shard(in *v1beta1.Cluster) *int32 {
+	if in.ShardFrom == nil {
+		return in.Shard
+	}
+	v, _, ok := d.xr.value(in.ShardFrom)
+	s, _ := scalar(v)
+	shard, valid := parseShard(s)
+	switch {
+	case !ok:
+		d.problems.add(waitingForField(in.ShardFrom))
+	case !valid:
+		d.problems.add(invalidField(in.ShardFrom, "must be a number that is not negative"))
+	default:
+		return &shard
+	}
+	if shard, valid := parseShard(d.was.data("shard")); valid {
+		return &shard
+	}
+	return nil
+}
+
+func parseShard(s string) (int32, bool) {
+	n, err := strconv.ParseInt(s, 10, 32)
+	return int32(n), err == nil && n >= 0
+}
+
 // state returns the value of the label by which ApplicationSets select.
 func (d *describer) state(in *v1beta1.Cluster) string {
-	if in.DrainFromFieldPath == nil {
-		return stateActive
-	}
-	f := field{path: *in.DrainFromFieldPath}
-	v, _, ok := d.xr.value(f)
-	drain, isBool := v.(bool)
-	if ok && !isBool {
-		d.problems.add(invalidField(f, "must be true or false"))
-		drain = d.was.metadata("labels")[labelState] == stateDraining
+	drain := in.Drain != nil && *in.Drain
+	if in.DrainFrom != nil {
+		v, _, err := d.xr.boolean(in.DrainFrom)
+		if drain = v; err != nil {
+			d.problems.add(err)
+			drain = d.was.metadata(kindLabels)[labelState] == stateDraining
+		}
 	}
 	if drain {
 		return stateDraining
@@ -176,9 +231,9 @@ func (d *describer) metadata(static map[string]string, from []v1beta1.MetadataSo
 
 // entry returns the value of a source with a key, and whether there is one.
 func (d *describer) entry(s *v1beta1.MetadataSource, check func(key, value string) []string) (value string, ok bool, err error) {
-	f := fieldOf(s)
+	f := &s.FieldSource
 	v, _, ok := d.xr.value(f)
-	required := s.GetPolicy() == v1beta1.FromFieldPathRequired
+	required := s.Policy == v1beta1.FromFieldPathRequired
 	if !ok || required && v == "" {
 		if required {
 			return "", false, waitingForField(f)
@@ -199,7 +254,7 @@ func (d *describer) entry(s *v1beta1.MetadataSource, check func(key, value strin
 }
 
 func (d *describer) hasMap(s *v1beta1.MetadataSource) bool {
-	v, _, _ := d.xr.value(fieldOf(s))
+	v, _, _ := d.xr.value(&s.FieldSource)
 	_, ok := v.(map[string]any)
 	return ok
 }
@@ -207,10 +262,10 @@ func (d *describer) hasMap(s *v1beta1.MetadataSource) bool {
 // missing keeps the entries of a map that is missing. Which ones those are is not known, and
 // losing one may prune workloads: it is all with its prefix that nothing else gives.
 func (d *describer) missing(out map[string]string, s *v1beta1.MetadataSource, was, given map[string]string, check func(key, value string) []string) {
-	f := fieldOf(s)
+	f := &s.FieldSource
 	if _, _, ok := d.xr.value(f); ok {
 		d.problems.add(invalidField(f, "is not a map; set key to use it as one value"))
-	} else if s.GetPolicy() == v1beta1.FromFieldPathOptional {
+	} else if s.Policy == v1beta1.FromFieldPathOptional {
 		return
 	} else {
 		d.problems.add(waitingForField(f))
@@ -222,20 +277,16 @@ func (d *describer) missing(out map[string]string, s *v1beta1.MetadataSource, wa
 	}
 }
 
-func fieldOf(s *v1beta1.MetadataSource) field {
-	return field{path: s.FieldPath, environment: s.GetType() == v1beta1.FromEnvironmentFieldPath}
-}
-
 // entries adds the entries of a map to out. A bad one is named, keeps its old value, and holds
 // nothing else up.
 func (d *describer) entries(out map[string]string, s *v1beta1.MetadataSource, was, given map[string]string, check func(key, value string) []string, kind string) {
-	f := fieldOf(s)
+	f := &s.FieldSource
 	v, _, _ := d.xr.value(f)
 	fields, _ := v.(map[string]any)
 	// Sorted, so that messages always have the same order.
 	for _, k := range slices.Sorted(maps.Keys(fields)) {
 		key := s.KeyPrefix + k
-		if _, other := given[key]; other || v1beta1.IsReserved(kind, key, fields[k]) {
+		if _, other := given[key]; other || isReserved(kind, key, fields[k]) {
 			continue
 		}
 		value, ok := scalar(fields[k])
@@ -249,7 +300,7 @@ func (d *describer) entries(out map[string]string, s *v1beta1.MetadataSource, wa
 			out[key] = value
 			continue
 		}
-		note := fmt.Sprintf("the entry %.80q of %s was not used in cluster.%s: it %s", k, f, kind, strings.Join(problems, "; "))
+		note := fmt.Sprintf("the entry %.80q of %s was not used in cluster.%s: it %s", k, fieldName(f), kind, strings.Join(problems, "; "))
 		if old, ok := was[key]; ok && len(check(key, old)) == 0 {
 			out[key] = old
 			d.kept.add(&problem{reason: reasonInvalidField, message: note})

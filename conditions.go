@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +11,8 @@ import (
 	"github.com/crossplane/function-sdk-go/errors"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 	"github.com/crossplane/function-sdk-go/response"
+
+	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
 )
 
 // expiryNotice is how long before credentials expire the condition says so.
@@ -88,6 +92,28 @@ func expiry(c connection, now time.Time) string {
 		return ""
 	}
 	return "the " + c.what() + " expires on " + c.notAfter.UTC().Format(time.DateOnly)
+}
+
+// conditionType returns the type of the step's condition.
+func conditionType(in *v1beta1.ClusterRegistration) string {
+	if in.ConditionType != "" {
+		return in.ConditionType
+	}
+	return defaultConditionType(in.Output.ResourceName)
+}
+
+// defaultConditionType returns the type of the condition of a step that composes a resource
+// under a name.
+func defaultConditionType(resourceName string) string {
+	if resourceName == v1beta1.DefaultResourceName {
+		return v1beta1.DefaultConditionType
+	}
+	t := v1beta1.DefaultConditionType + "-" + resourceName
+	if len(checkConditionType(t)) == 0 {
+		return t
+	}
+	sum := sha256.Sum256([]byte(resourceName))
+	return v1beta1.DefaultConditionType + "-" + hex.EncodeToString(sum[:5])
 }
 
 // A reporter sets the step's condition.

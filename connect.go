@@ -34,47 +34,79 @@ type connection struct {
 	notice string
 }
 
+// A given is what the input gives of the connection.
+type given struct {
+	server, tlsServerName, proxyURL text
+
+	// With type AWS.
+	eksCluster, roleARN, region text
+
+	// With type Azure.
+	tenantID, clientID text
+}
+
+// readGiven returns what the input gives of the connection. The error names every field that is
+// missing or cannot be used.
+func readGiven(in *v1beta1.ClusterRegistration, xr *composite) (*given, error) {
+	g := &given{}
+	var all problems
+	read := func(t *text, what string, literal *string, from *v1beta1.FieldSource, check func(string) []string) {
+		var err error
+		*t, err = xr.text(what, literal, from, check)
+		all.add(err)
+	}
+	c := &in.Cluster
+	read(&g.server, "the cluster's server", c.Server, c.ServerFrom, checkServer)
+	read(&g.tlsServerName, "the server's TLS name", c.TLSServerName, c.TLSServerNameFrom, kubeconfig.CheckTLSServerName)
+	read(&g.proxyURL, "a proxy", c.ProxyURL, c.ProxyURLFrom, checkProxy)
+	if aws := in.Credentials.AWS; aws != nil {
+		read(&g.eksCluster, "an EKS cluster's name", aws.ClusterName, aws.ClusterNameFrom, argocd.CheckEKSClusterName)
+		read(&g.roleARN, "an IAM role", aws.RoleARN, aws.RoleARNFrom, argocd.CheckRoleARN)
+		read(&g.region, "an AWS region", aws.Region, aws.RegionFrom, argocd.CheckAWSRegion)
+	}
+	if azure := in.Credentials.Azure; azure != nil {
+		read(&g.tenantID, "an Entra ID tenant", azure.TenantID, azure.TenantIDFrom, argocd.CheckAzureTenant)
+		read(&g.clientID, "a client ID", azure.ClientID, azure.ClientIDFrom, argocd.CheckUUID)
+	}
+	// The input's own may be on this host, and were checked with the input.
+	normalize(&g.server, kubeconfig.Server, kubeconfig.ChosenServer)
+	normalize(&g.proxyURL, kubeconfig.Proxy, kubeconfig.ChosenProxy)
+	return g, all.error()
+}
+
+// normalize brings a valid URL to its normal spelling.
+func normalize(t *text, field, literal func(string) (string, error)) {
+	if t.value == "" {
+		return
+	}
+	if t.literal {
+		field = literal
+	}
+	if u, err := field(t.value); err == nil {
+		t.value = u
+	}
+}
+
 // A connector finds out how Argo CD is to connect.
 type connector struct {
-	in  *v1beta1.ClusterRegistration
-	xr  *composite
-	src source
+	in    *v1beta1.ClusterRegistration
+	given *given
+	src   source
 
 	// clouds are the observed clusters of clouds that may vouch for a server.
 	clouds clouds
 	now    time.Time
 }
 
-// server returns the server that the input gives; empty if it is the kubeconfig's.
-func (c *connector) server() (text, error) {
-	if c.in.Cluster == nil {
-		return text{}, nil
-	}
-	t, err := c.xr.text("the cluster's server", c.in.Cluster.ServerValue(), v1beta1.CheckServer)
-	if err != nil || t.value == "" {
-		return text{}, err
-	}
-	if c.in.Cluster.ServerValue().Literal != nil {
-		t.value, err = kubeconfig.ChosenServer(t.value)
-	} else {
-		t.value, err = kubeconfig.Server(t.value)
-	}
-	return t, err
-}
-
 // connect returns how Argo CD is to connect by the kubeconfig.
 func (c *connector) connect() (connection, error) {
-	server, aws, err := c.fields()
-	if err != nil {
-		return connection{}, err
-	}
-	credentials := c.in.Credentials.GetType()
+	credentials := c.in.Credentials.Type
 	parsed, err := kubeconfig.Parse(c.src.kubeconfig, kubeconfig.Options{
-		Context:       c.in.KubeconfigFrom.GetContext(),
-		Server:        server.value,
-		TLSServerName: c.in.Cluster.GetTLSServerName(),
-		ProxyURL:      c.in.Cluster.GetProxyURL(),
-		AllowInsecure: c.in.Credentials.GetAllowInsecure(),
+		Context:       c.in.KubeconfigFrom.Context,
+		Server:        c.given.server.value,
+		TLSServerName: c.given.tlsServerName.value,
+		ProxyURL:      c.given.proxyURL.value,
+		AllowInsecure: c.in.Credentials.AllowInsecure,
 		NoCredential:  credentials != v1beta1.CredentialsAuto && credentials != v1beta1.CredentialsKubeconfig,
 		Now:           c.now,
 	})
@@ -82,10 +114,10 @@ func (c *connector) connect() (connection, error) {
 		return connection{}, err
 	}
 	cfg := argocd.NewClusterConfig(parsed)
-	if err := c.authenticate(cfg, aws, parsed.Credential); err != nil {
+	if err := c.authenticate(cfg, parsed.Credential); err != nil {
 		return connection{}, err
 	}
-	if err := c.vouch(cfg, parsed.Server, server); err != nil {
+	if err := c.vouch(cfg, parsed.Server); err != nil {
 		return connection{}, err
 	}
 	conn := connection{server: parsed.Server, credentials: cfg.CredentialType(), notAfter: parsed.Credential.NotAfter, notice: parsed.Credential.Notice}
@@ -96,59 +128,43 @@ func (c *connector) connect() (connection, error) {
 }
 
 // aws returns the identity that the input gives with type AWS.
-func (c *connector) aws() (argocd.AWSIdentity, error) {
-	in := c.in.Credentials
-	if in.GetType() != v1beta1.CredentialsAWS {
-		return argocd.AWSIdentity{}, nil
-	}
-	var missing problems
-	cluster, err := c.xr.text("an EKS cluster's name", in.AWS.ClusterNameValue(), argocd.CheckEKSClusterName)
-	missing.add(err)
-	role, err := c.xr.text("an IAM role", in.AWS.RoleARNValue(), argocd.CheckRoleARN)
-	missing.add(err)
-	return argocd.AWSIdentity{ClusterName: cluster.value, RoleARN: role.value, Profile: in.AWS.Profile, Region: in.AWS.Region}, missing.error()
-}
-
-// fields returns what the input gives of the connection. The error names all that is not known.
-func (c *connector) fields() (server text, aws argocd.AWSIdentity, err error) {
-	var p problems
-	server, err = c.server()
-	p.add(err)
-	aws, err = c.aws()
-	p.add(err)
-	return server, aws, p.error()
+func (c *connector) aws() argocd.AWSIdentity {
+	g := c.given
+	return argocd.AWSIdentity{ClusterName: g.eksCluster.value, RoleARN: g.roleARN.value, Profile: c.in.Credentials.AWS.Profile, Region: g.region.value}
 }
 
 // azure returns the identity that the input gives with type Azure.
-func azure(in *v1beta1.AzureCredentials) argocd.AzureIdentity {
+func (c *connector) azure() argocd.AzureIdentity {
+	in, g := c.in.Credentials.Azure, c.given
 	if in == nil {
 		return argocd.AzureIdentity{}
 	}
 	return argocd.AzureIdentity{
-		TenantID: in.TenantID, ClientID: in.ClientID, ServerID: in.ServerID,
+		TenantID: g.tenantID.value, ClientID: g.clientID.value, ServerID: in.ServerID,
 		Environment: in.Environment, LoginMethod: string(in.LoginMethod),
 	}
 }
 
 // plugin returns the plugin that the input gives with type Exec.
 func plugin(in *v1beta1.ExecCredentials) argocd.ExecProviderConfig {
+	config, _ := execConfig(in) //nolint:errcheck // It was validated.
 	return argocd.ExecProviderConfig{
-		Command: in.Command, Args: in.Args, Env: in.Env, APIVersion: in.GetAPIVersion(),
-		InstallHint: in.InstallHint, ProvideClusterInfo: in.ProvideClusterInfo,
+		Command: in.Command, Args: in.Args, Env: in.Env, APIVersion: in.APIVersion,
+		InstallHint: in.InstallHint, ProvideClusterInfo: in.ProvideClusterInfo, Config: config,
 	}
 }
 
 // authenticate has Argo CD authenticate as the input says.
-func (c *connector) authenticate(cfg *argocd.ClusterConfig, aws argocd.AWSIdentity, cred kubeconfig.Credential) error {
-	switch in := c.in.Credentials; in.GetType() {
+func (c *connector) authenticate(cfg *argocd.ClusterConfig, cred kubeconfig.Credential) error {
+	switch c.in.Credentials.Type {
 	case v1beta1.CredentialsAWS:
-		cfg.UseAWS(aws)
+		cfg.UseAWS(c.aws())
 	case v1beta1.CredentialsAzure:
-		cfg.UseAzure(azure(in.Azure))
+		cfg.UseAzure(c.azure())
 	case v1beta1.CredentialsGCP:
 		cfg.UseGCP()
 	case v1beta1.CredentialsExec:
-		cfg.UseExec(plugin(in.Exec))
+		cfg.UseExec(plugin(c.in.Credentials.Exec))
 	case v1beta1.CredentialsKubeconfig:
 		if !cfg.UseCredential(cred) {
 			return kubeconfig.Unsupported("the kubeconfig's user has no client certificate, token, or username and password, and credentials.type Kubeconfig accepts nothing else")
@@ -169,20 +185,21 @@ func (c *connector) authenticate(cfg *argocd.ClusterConfig, aws argocd.AWSIdenti
 // vouch returns a problem if a config would have Argo CD send a token of its own cloud
 // identity to a server that nobody vouches for. Whoever receives such a token can use it
 // elsewhere, and whoever can edit a kubeconfig chooses who receives it.
-func (c *connector) vouch(cfg *argocd.ClusterConfig, server string, given text) error {
-	if c.in.Credentials.GetType() == v1beta1.CredentialsExec {
+func (c *connector) vouch(cfg *argocd.ClusterConfig, server string) error {
+	if c.in.Credentials.Type == v1beta1.CredentialsExec {
 		return nil
 	}
 	provider, aws, _, own := cfg.OwnIdentity()
 	if !own {
 		return nil
 	}
-	if cfg.TLSClientConfig.ServerName != c.in.Cluster.GetTLSServerName() {
-		return kubeconfig.Unsupported("the kubeconfig sets tls-server-name, with which Argo CD could send a token of its own " + provider + " identity to another server; set cluster.tlsServerName")
+	if err := checkAuthor(c.given.tlsServerName, cfg.TLSClientConfig.ServerName, "tls-server-name", "cluster.tlsServerName", provider); err != nil {
+		return err
 	}
-	if cfg.ProxyURL != c.in.Cluster.GetProxyURL() {
-		return kubeconfig.Unsupported("the kubeconfig sets proxy-url, through which Argo CD would send a token of its own " + provider + " identity; set cluster.proxyURL")
+	if err := checkAuthor(c.given.proxyURL, cfg.ProxyURL, "proxy-url", "cluster.proxyURL", provider); err != nil {
+		return err
 	}
+	given := c.given.server
 	if given.author && given.value == server {
 		return nil
 	}
@@ -192,7 +209,7 @@ func (c *connector) vouch(cfg *argocd.ClusterConfig, server string, given text) 
 	}
 	// The author chose the identity, and where the kubeconfig comes from. The XR's user may
 	// still not choose the server.
-	explicit := c.in.Credentials.GetType() != v1beta1.CredentialsAuto
+	explicit := c.in.Credentials.Type != v1beta1.CredentialsAuto
 	if explicit && cloudOf(c.src.resource) == "" && given.value == "" {
 		return nil
 	}
@@ -208,6 +225,19 @@ func (c *connector) vouch(cfg *argocd.ClusterConfig, server string, given text) 
 		return kubeconfig.Unsupported(fields + " does not name the cluster's server" + means + provider + set)
 	}
 	return kubeconfig.Unsupported("the server is not one that " + fields + " names" + means + provider + set)
+}
+
+// checkAuthor returns a problem if Argo CD would send a token of its own identity to where
+// somebody else than the Composition's author leads it, by a key of the kubeconfig or by a field
+// of the input that reads the XR.
+func checkAuthor(given text, used, key, set, provider string) error {
+	switch {
+	case used == "" || given.author && given.value == used:
+		return nil
+	case given.value == used:
+		return kubeconfig.Unsupported(set + "From reads a field that the XR's user can write, and so they could have Argo CD send a token of its own " + provider + " identity to another server. Set " + set + ", or read the environment")
+	}
+	return kubeconfig.Unsupported("the kubeconfig sets " + key + ", by which Argo CD could send a token of its own " + provider + " identity to another server. Set " + set)
 }
 
 // kept returns the connection that a registration has, and why the input forbids it; empty
@@ -236,7 +266,7 @@ func (c *connector) kept(was *registration) (conn connection, forbidden string) 
 	if old, err := argocd.ParseClusterConfig(conn.config); err == nil && old.Check() == nil {
 		cfg = old
 		cfg.DropCredentials()
-		if cfg.ProxyURL != c.in.Cluster.GetProxyURL() {
+		if cfg.ProxyURL != c.given.proxyURL.value {
 			cfg.ProxyURL = ""
 		}
 	}
@@ -249,8 +279,9 @@ func (c *connector) kept(was *registration) (conn connection, forbidden string) 
 func (c *connector) keep(secret *structpb.Struct) (conn connection, forbidden string) {
 	conn = connection{config: []byte(decode(secret, "config"))}
 	server, err := kubeconfig.Server(decode(secret, "server"))
-	if given, givenErr := c.server(); givenErr == nil && given.value != "" && given.value == decode(secret, "server") {
-		server, err = given.value, nil
+	if given := c.given.server.value; given != "" && given == decode(secret, "server") {
+		// The author may have chosen one that a kubeconfig may not.
+		server, err = given, nil
 	}
 	if err != nil {
 		return conn, "the registration's server is not valid"
@@ -260,13 +291,13 @@ func (c *connector) keep(secret *structpb.Struct) (conn connection, forbidden st
 	if err != nil || cfg.Check() != nil {
 		return conn, "the registration's config is not one that this function writes"
 	}
-	if cfg.ProxyURL != "" && cfg.ProxyURL != c.in.Cluster.GetProxyURL() {
+	if cfg.ProxyURL != "" && cfg.ProxyURL != c.given.proxyURL.value {
 		if _, err := kubeconfig.Proxy(cfg.ProxyURL); err != nil {
 			return conn, "the registration's proxy is not valid"
 		}
 	}
 	conn.credentials, conn.notAfter = cfg.CredentialType(), cfg.NotAfter()
-	if cfg.TLSClientConfig.Insecure && !c.in.Credentials.GetAllowInsecure() {
+	if cfg.TLSClientConfig.Insecure && !c.in.Credentials.AllowInsecure {
 		return conn, "the registration does not verify the server, and credentials.allowInsecure is not set"
 	}
 	return conn, c.forbids(cfg, server)
@@ -274,9 +305,9 @@ func (c *connector) keep(secret *structpb.Struct) (conn connection, forbidden st
 
 // forbids returns why the input forbids a registration's credentials; empty if it does not.
 func (c *connector) forbids(cfg *argocd.ClusterConfig, server string) string {
-	in := c.in.Credentials
+	in := &c.in.Credentials
 	provider, aws, az, own := cfg.OwnIdentity()
-	if in.GetType() == v1beta1.CredentialsExec {
+	if in.Type == v1beta1.CredentialsExec {
 		if !isSame(cfg.ExecProviderConfig, plugin(in.Exec)) {
 			return "the registration's credentials are not those of credentials.exec"
 		}
@@ -290,7 +321,7 @@ func (c *connector) forbids(cfg *argocd.ClusterConfig, server string) string {
 		return "the registration runs a plugin that this function did not configure"
 	}
 	allowed := false
-	switch in.GetType() {
+	switch in.Type {
 	case v1beta1.CredentialsAuto:
 		allowed = !own || aws.RoleARN == "" && aws.Profile == "" && az.ClientID == "" && az.LoginMethod == "" && argocd.IsAKSServerID(az.ServerID)
 	case v1beta1.CredentialsKubeconfig:
@@ -298,13 +329,13 @@ func (c *connector) forbids(cfg *argocd.ClusterConfig, server string) string {
 	case v1beta1.CredentialsAWS:
 		allowed = own && provider == "AWS" && aws == c.awsAllowed(aws)
 	case v1beta1.CredentialsAzure:
-		allowed = own && provider == "Azure" && az == azure(in.Azure)
+		allowed = own && provider == "Azure" && az == c.azureAllowed(az)
 	case v1beta1.CredentialsGCP:
 		allowed = own && provider == "GCP"
 	case v1beta1.CredentialsExec:
 	}
 	if !allowed {
-		return "the registration's credentials (" + kind + ") are not those that credentials.type " + string(in.GetType()) + " allows"
+		return "the registration's credentials (" + kind + ") are not those that credentials.type " + string(in.Type) + " allows"
 	}
 	if own {
 		return c.disowned(cfg, server, provider, aws.ClusterName)
@@ -315,17 +346,18 @@ func (c *connector) forbids(cfg *argocd.ClusterConfig, server string) string {
 // awsAllowed returns the identity that the input gives. A field that is missing now may have had
 // the value that the registration has.
 func (c *connector) awsAllowed(has argocd.AWSIdentity) argocd.AWSIdentity {
-	want, err := c.aws()
-	if err == nil {
-		return want
-	}
-	isField := func(v v1beta1.Value) bool { return v.FieldPath != nil || v.EnvironmentFieldPath != nil }
-	if want.ClusterName == "" && isField(c.in.Credentials.AWS.ClusterNameValue()) {
-		want.ClusterName = has.ClusterName
-	}
-	if want.RoleARN == "" && isField(c.in.Credentials.AWS.RoleARNValue()) {
-		want.RoleARN = has.RoleARN
-	}
+	want := c.aws()
+	want.ClusterName = c.given.eksCluster.or(has.ClusterName)
+	want.RoleARN = c.given.roleARN.or(has.RoleARN)
+	want.Region = c.given.region.or(has.Region)
+	return want
+}
+
+// azureAllowed does the same for Azure.
+func (c *connector) azureAllowed(has argocd.AzureIdentity) argocd.AzureIdentity {
+	want := c.azure()
+	want.TenantID = c.given.tenantID.or(has.TenantID)
+	want.ClientID = c.given.clientID.or(has.ClientID)
 	return want
 }
 
@@ -343,22 +375,19 @@ func isSame(got *argocd.ExecProviderConfig, want argocd.ExecProviderConfig) bool
 // disowned returns why Argo CD must no longer send a token of its own to a registration's
 // server; empty if it may. That who vouched for the server is gone is no reason.
 func (c *connector) disowned(cfg *argocd.ClusterConfig, server, provider, eks string) string {
-	if cfg.ProxyURL != c.in.Cluster.GetProxyURL() || cfg.TLSClientConfig.ServerName != c.in.Cluster.GetTLSServerName() {
+	if !mayHave(c.given.proxyURL, c.in.Cluster.ProxyURLFrom, cfg.ProxyURL) ||
+		!mayHave(c.given.tlsServerName, c.in.Cluster.TLSServerNameFrom, cfg.TLSClientConfig.ServerName) {
 		return "the registration uses a proxy or a TLS server name that cluster.proxyURL and cluster.tlsServerName do not give, with Argo CD's own " + provider + " identity"
 	}
-	given, err := c.server()
-	switch {
-	case err == nil && given.author && given.value == server:
-		return ""
-	case c.isAuthorsServer() && (err != nil || !given.author && given.value == server):
-		// It may be the server that is missing now. The observed XR may still have it.
+	given := c.given.server
+	if server != "" && mayHave(given, c.in.Cluster.ServerFrom, server) {
 		return ""
 	}
 	// The author chose the identity, and where the kubeconfig comes from, if it is not one that
 	// is found by what the composed resource says.
-	explicit := c.in.Credentials.GetType() != v1beta1.CredentialsAuto && cloudOf(c.src.resource) == "" && given.value == "" && err == nil
-	from := c.in.KubeconfigFrom
-	if explicit && (from.GetType() != v1beta1.KubeconfigSourceComposedResource || from.GetResourceName() != "") {
+	explicit := c.in.Credentials.Type != v1beta1.CredentialsAuto && cloudOf(c.src.resource) == "" && given.value == "" && !given.missing
+	from := &c.in.KubeconfigFrom
+	if explicit && (from.Type != v1beta1.KubeconfigSourceComposedResource || from.ResourceName != "") {
 		return ""
 	}
 	const sends = ", and the registration has Argo CD send a token of its own "
@@ -371,24 +400,28 @@ func (c *connector) disowned(cfg *argocd.ClusterConfig, server, provider, eks st
 		return ""
 	case len(names) > 0:
 		return fields + " names other servers" + sends + provider + " identity to its server"
-	case err == nil && given.author && given.value != "":
+	case given.author && given.value != "":
 		return "cluster.server is another server" + sends + provider + " identity to its server"
-	case cloudOf(c.src.resource) == provider, c.src.resource == nil && c.in.KubeconfigFrom.GetType() == v1beta1.KubeconfigSourceComposedResource:
+	case cloudOf(c.src.resource) == provider, c.src.resource == nil && c.in.KubeconfigFrom.Type == v1beta1.KubeconfigSourceComposedResource:
 		return ""
-	case c.in.Credentials.GetType() != v1beta1.CredentialsAuto && cloudOf(c.src.resource) == "" && given.value == "" && err == nil:
+	case explicit:
 		return ""
 	}
 	return "nobody vouches for the registration's server any more" + sends + provider + " identity there"
 }
 
-// isAuthorsServer reports whether the input takes the server from where only the
-// Composition's author writes.
-func (c *connector) isAuthorsServer() bool {
-	if c.in.Cluster == nil {
+// mayHave reports whether the author may have given a value that a registration has: it is the
+// one given now, or none can be read now, from where only the author writes.
+func mayHave(given text, from *v1beta1.FieldSource, has string) bool {
+	authors := from != nil && (from.Type == v1beta1.FromEnvironmentFieldPath || isStatus(from))
+	switch {
+	case given.missing:
+		return has == "" || authors
+	case given.value != has:
 		return false
 	}
-	v := c.in.Cluster.ServerValue()
-	return v.EnvironmentFieldPath != nil || v.FieldPath != nil && strings.HasPrefix(*v.FieldPath, "status")
+	// The observed XR may still have what an earlier step wrote to its status.
+	return has == "" || given.author || authors
 }
 
 // isExpired reports whether a connection's credentials have expired.

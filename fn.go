@@ -58,13 +58,13 @@ func (f *Function) register(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionR
 	if err != nil {
 		return err
 	}
-	if n := in.Output.GetResourceName(); req.GetDesired().GetResources()[n] != nil {
+	if n := in.Output.ResourceName; req.GetDesired().GetResources()[n] != nil {
 		return errors.Errorf("output.resourceName: another pipeline step already composes a resource named %q; choose another output.resourceName, or put a step that is new after it", n)
 	}
 	p := &pass{
 		in: in, xr: xr, rsp: rsp,
-		secrets:  newReader(req, rsp, in.Output.GetArgoCD() == v1beta1.ArgoCDRemote),
-		reporter: &reporter{rsp: rsp, xr: xr, conditionType: in.GetConditionType()},
+		secrets:  newReader(req, rsp, in.Output.ArgoCD == v1beta1.ArgoCDRemote),
+		reporter: &reporter{rsp: rsp, xr: xr, conditionType: conditionType(in)},
 		desired:  req.GetDesired().GetResources(),
 		now:      f.now(),
 	}
@@ -84,12 +84,14 @@ func (f *Function) register(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionR
 	return p.compose()
 }
 
-// input returns the function's input if there is nothing wrong with it. It is decoded here
-// and not by the SDK, whose errors name no paths, and are not always worded alike.
+// input returns the step's input, with its defaults, if there is nothing wrong with it. It is
+// decoded here and not by the SDK, whose errors name no paths, and are not always worded alike.
 func input(req *fnv1.RunFunctionRequest, xr *composite) (*v1beta1.ClusterRegistration, error) {
 	in := &v1beta1.ClusterRegistration{}
 	if req.GetInput() == nil {
-		return in, nil
+		in.APIVersion, in.Kind = v1beta1.APIVersion, v1beta1.Kind
+		in.Default()
+		return in, validate(in, xr.namespace).ToAggregate()
 	}
 	raw, err := req.GetInput().MarshalJSON()
 	if err != nil {
@@ -102,5 +104,6 @@ func input(req *fnv1.RunFunctionRequest, xr *composite) (*v1beta1.ClusterRegistr
 	if len(unknown) > 0 {
 		return nil, errors.Wrap(errors.Join(unknown...), "unknown fields in the step's input")
 	}
-	return in, append(in.Validate(), in.ValidateFor(xr.namespace)...).ToAggregate()
+	in.Default()
+	return in, validate(in, xr.namespace).ToAggregate()
 }

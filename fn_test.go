@@ -161,14 +161,14 @@ func TestCredentials(t *testing.T) {
 		},
 		"AKSWithAADAndServerOfEnvironment": {
 			reason:   "We should believe the environment, because only the Composition's author fills it.",
-			input:    "cluster: {serverFromEnvironmentFieldPath: cluster.endpoint}",
+			input:    "cluster: {serverFrom: {type: FromEnvironmentFieldPath, fieldPath: cluster.endpoint}}",
 			resource: aks,
 			details:  connectionDetails(t, "conn-aks-aad.yaml"),
 			want:     want{server: "https://west.example.org", golden: "argocd-config-aks-exec.json"},
 		},
 		"AKSWithAADAndServerOfEarlierStep": {
 			reason:   "We should believe a status that an earlier step desires, because the XR's user cannot write that.",
-			input:    "cluster: {serverFromFieldPath: status.server}",
+			input:    "cluster: {serverFrom: {fieldPath: status.server}}",
 			resource: aks,
 			details:  connectionDetails(t, "conn-aks-aad.yaml"),
 			status:   "status: {server: private.example.org}",
@@ -176,14 +176,14 @@ func TestCredentials(t *testing.T) {
 		},
 		"ServerOfFieldIsAHost": {
 			reason:   "We should take a bare host from a field, because GKE's and AKS's status has one.",
-			input:    "cluster: {serverFromFieldPath: spec.parameters.host}",
+			input:    "cluster: {serverFrom: {fieldPath: spec.parameters.host}}",
 			resource: bucket,
 			details:  fake,
 			want:     want{server: "https://api.prod.example.org", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false}}`},
 		},
 		"ServerOfFieldIsAHostAndPort": {
 			reason:   "We should take a host and port from a field, because some clouds' status has them.",
-			input:    "cluster: {serverFromFieldPath: spec.parameters.hostPort}",
+			input:    "cluster: {serverFrom: {fieldPath: spec.parameters.hostPort}}",
 			resource: bucket,
 			details:  fake,
 			want:     want{server: "https://api.prod.example.org:6443", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false}}`},
@@ -327,9 +327,9 @@ output:
 			xr:     legacyXR,
 			input: `
 cluster:
-  nameFromFieldPath: metadata.labels[crossplane.io/claim-name]
-  serverFromFieldPath: spec.parameters.apiserver
-  projectFromFieldPath: spec.parameters.environment
+  nameFrom: {fieldPath: 'metadata.labels[crossplane.io/claim-name]'}
+  serverFrom: {fieldPath: spec.parameters.apiserver}
+  projectFrom: {fieldPath: spec.parameters.environment}
   labels: {environment: replaced, tier: kept}
   labelsFrom:
   - {fieldPath: spec.parameters.environment, key: environment}
@@ -352,7 +352,7 @@ output:
 			input: `
 credentials:
   type: AWS
-  aws: {clusterNameFromFieldPath: spec.parameters.environment, roleARNFromEnvironmentFieldPath: aws.role}
+  aws: {clusterNameFrom: {fieldPath: spec.parameters.environment}, roleARNFrom: {type: FromEnvironmentFieldPath, fieldPath: aws.role}}
 `,
 			observed: map[string]observation{"cluster": {resource: bucket, details: kubeconfigDetails(t, "kc-eks-awscli-exec.yaml")}},
 		},
@@ -411,6 +411,7 @@ credentials:
     apiVersion: client.authentication.k8s.io/v1
     installHint: It is in our image.
     provideClusterInfo: true
+    config: {b: [1, 2.5], a: {deep: x}}
 `,
 			observed: cluster,
 		},
@@ -446,15 +447,73 @@ credentials:
 			xr:     legacyXR,
 			input: `
 cluster:
-  nameFromEnvironmentFieldPath: cluster.name
-  serverFromEnvironmentFieldPath: cluster.endpoint
-  projectFromEnvironmentFieldPath: project
+  nameFrom: {type: FromEnvironmentFieldPath, fieldPath: cluster.name}
+  serverFrom: {type: FromEnvironmentFieldPath, fieldPath: cluster.endpoint}
+  projectFrom: {type: FromEnvironmentFieldPath, fieldPath: project}
   labelsFrom:
   - {type: FromEnvironmentFieldPath, fieldPath: project, key: project}
   annotationsFrom:
   - {type: FromEnvironmentFieldPath, fieldPath: addons, keyPrefix: addons.example.org/}
   - {type: FromCompositeFieldPath, fieldPath: spec.parameters.environment, key: example.org/environment}
 `,
+			observed: cluster,
+		},
+		"ConnectionFromEnvironment": {
+			reason: "We should believe the environment for how to reach the server, because only the Composition's author fills it.",
+			xr:     strings.Replace(legacyXR, "    size: 3\n", "    client: 22222222-3333-4444-5555-666666666666\n", 1),
+			input: `
+cluster:
+  serverFrom: {type: FromEnvironmentFieldPath, fieldPath: cluster.endpoint}
+  tlsServerNameFrom: {type: FromEnvironmentFieldPath, fieldPath: cluster.name}
+  proxyURLFrom: {type: FromEnvironmentFieldPath, fieldPath: cluster.endpoint}
+credentials:
+  type: Azure
+  azure:
+    tenantIDFrom: {type: FromEnvironmentFieldPath, fieldPath: project}
+    clientIDFrom: {fieldPath: spec.parameters.client}
+`,
+			observed: cluster,
+		},
+		"NumbersAndLists": {
+			reason:   "We should take a shard, namespaces and booleans from fields as the literals, because they differ from XR to XR.",
+			xr:       strings.Replace(legacyXR, "    size: 3\n", "    size: 3\n    namespaces: [web, jobs]\n", 1),
+			input:    "cluster: {shardFrom: {fieldPath: spec.parameters.size}, namespacesFrom: {fieldPath: spec.parameters.namespaces}, clusterResourcesFrom: {fieldPath: spec.parameters.gold}, drainFrom: {fieldPath: spec.parameters.gold}}",
+			observed: cluster,
+		},
+		"ShardInText": {
+			reason:   "We should take a number in text for a shard, because patches often make one.",
+			xr:       strings.Replace(legacyXR, "    size: 3\n", "    size: \"3\"\n", 1),
+			input:    "cluster: {shardFrom: {fieldPath: spec.parameters.size}}",
+			observed: cluster,
+		},
+		"AllNamespaces": {
+			reason:   "We should have Argo CD manage all namespaces and all cluster-scoped resources for an empty list, because that is what an empty list means.",
+			xr:       strings.Replace(legacyXR, "    size: 3\n", "    namespaces: []\n", 1),
+			input:    "cluster: {namespacesFrom: {fieldPath: spec.parameters.namespaces}, clusterResources: false}",
+			observed: cluster,
+		},
+		"ProxyOfXR": {
+			reason:   "We should take a proxy and a TLS name from the XR with the kubeconfig's own credentials, because the author says so.",
+			xr:       strings.Replace(legacyXR, "    size: 3\n", "    proxy: HTTP://proxy.example.org:3128/\n    tls: api.example.org\n", 1),
+			input:    "cluster: {proxyURLFrom: {fieldPath: spec.parameters.proxy}, tlsServerNameFrom: {fieldPath: spec.parameters.tls}}",
+			observed: clusterOf(bucket, map[string]string{"kubeconfig": kubeconfigOf("https://192.0.2.1", "token: fake-token")}),
+		},
+		"AWSFromFields": {
+			reason:   "We should take the region from a field like the rest, because clusters are in many regions.",
+			xr:       strings.Replace(legacyXR, "    size: 3\n", "    region: eu-west-1\n", 1),
+			input:    "credentials: {type: AWS, aws: {clusterNameFrom: {fieldPath: spec.parameters.environment}, roleARNFrom: {type: FromEnvironmentFieldPath, fieldPath: aws.role}, regionFrom: {fieldPath: spec.parameters.region}}}",
+			observed: anybody,
+		},
+		"LiteralDrain": {
+			reason:   "We should drain for a literal, because a Composition of its own may be for clusters that go.",
+			xr:       legacyXR,
+			input:    "cluster: {drain: true}",
+			observed: cluster,
+		},
+		"AutoLabel": {
+			reason:   "We should let the author ask for Argo CD's labels of the cluster's version, because only this label does.",
+			xr:       legacyXR,
+			input:    "cluster: {labels: {argocd.argoproj.io/auto-label-cluster-info: \"true\"}}",
 			observed: cluster,
 		},
 		"MapsWithBadEntries": {

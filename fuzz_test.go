@@ -34,10 +34,10 @@ func FuzzRunFunction(f *testing.F) {
 	}
 	inputs := []string{
 		"", "credentials: {type: Kubeconfig}", "credentials: {type: Azure}", "output: {type: Secret}",
-		"cluster: {nameFromFieldPath: spec.value, labelsFrom: [{fieldPath: spec.value, key: x}]}",
-		"cluster: {serverFromFieldPath: spec.value, namespaces: [a], shard: 1}",
-		"kubeconfigFrom: {type: Secret, secretRef: {namespace: a, nameFromFieldPath: spec.value}}",
-		"credentials: {type: AWS, aws: {clusterNameFromFieldPath: spec.value, region: eu-west-1}}",
+		"cluster: {nameFrom: {fieldPath: spec.value}, labelsFrom: [{fieldPath: spec.value, key: x}]}",
+		"cluster: {serverFrom: {fieldPath: spec.value}, namespaces: [a], shard: 1}",
+		"kubeconfigFrom: {type: Secret, secretRef: {namespace: a, nameFrom: {fieldPath: spec.value}}}",
+		"credentials: {type: AWS, aws: {clusterNameFrom: {fieldPath: spec.value}, region: eu-west-1}}",
 		"cluster: {annotationsFrom: [{fieldPath: metadata.labels}], labelsFrom: [{fieldPath: spec.parameters, keyPrefix: a/}]}",
 		"{conditionType: Other, output: {argoCD: Remote}}",
 	}

@@ -58,15 +58,15 @@ func newHub(kubeconfig string) *hub {
 		input: `
 kubeconfigFrom: {resourceName: cluster}
 cluster:
-  nameFromFieldPath: metadata.labels[crossplane.io/claim-name]
-  projectFromEnvironmentFieldPath: project
+  nameFrom: {fieldPath: 'metadata.labels[crossplane.io/claim-name]'}
+  projectFrom: {type: FromEnvironmentFieldPath, fieldPath: project}
   labels: {tier: gold}
   labelsFrom:
   - {fieldPath: spec.parameters.environment, key: environment}
   - {type: FromEnvironmentFieldPath, fieldPath: addons, keyPrefix: addons.example.org/}
   annotationsFrom:
   - {fieldPath: spec.parameters.addons, keyPrefix: example.org/}
-  drainFromFieldPath: spec.parameters.drain
+  drainFrom: {fieldPath: spec.parameters.drain}
 statusFieldPath: status.argocd
 `,
 		environment:   environment,

@@ -43,7 +43,7 @@ kubeconfigFrom: {type: CompositeResource, resourceName: x}
 credentials: {type: Magic}
 cluster:
   name: in-cluster
-  nameFromFieldPath: spec.name
+  nameFrom: {fieldPath: spec.name}
   server: http://api.example.org
   project: Not A Name
   labels: {argocd.argoproj.io/secret-type: x, crossplane.io/composite: x, "a b": c, ok: "not ok"}
@@ -66,7 +66,7 @@ output:
 				"kubeconfigFrom.resourceName: Forbidden",
 				`credentials.type: Unsupported value: "Magic": supported values: "Auto", "Kubeconfig", "AWS", "Azure", "GCP", "Exec"`,
 				"cluster.name: Invalid value: \"in-cluster\"",
-				"cluster.nameFromFieldPath: Forbidden: may not be set together with name",
+				"cluster.nameFrom: Forbidden: may not be set together with name",
 				"cluster.server: Invalid value: uses http, which would send credentials unencrypted; use https",
 				"cluster.project: Invalid value",
 				"cluster.labels[argocd.argoproj.io/secret-type]: Invalid value: \"x\": is reserved",
@@ -104,18 +104,21 @@ output:
 			input: `
 credentials:
   type: Auto
-  aws: {region: nowhere, roleARN: "arn:x", roleARNFromFieldPath: spec.a, roleARNFromEnvironmentFieldPath: a}
+  aws: {region: nowhere, roleARN: "arn:x", roleARNFrom: {type: Other, fieldPath: "a["}, regionFrom: {}}
   azure: {tenantID: "a b", clientID: x, serverID: z, environment: AzureStackCloud, loginMethod: devicecode}
   exec: {command: "", apiVersion: v2, env: {"a=b": c}}
 `,
 			observed: good,
 			want: []string{
 				"credentials.aws: Forbidden: may only be set with type AWS",
-				"credentials.aws.clusterName: Required value: or clusterNameFromFieldPath must be set",
+				"credentials.aws.clusterName: Required value: or clusterNameFrom must be set",
 				"credentials.aws.region: Invalid value: \"nowhere\"",
 				"credentials.aws.roleARN: Invalid value: \"arn:x\"",
-				"credentials.aws.roleARNFromFieldPath: Forbidden: may not be set together with roleARN",
-				"credentials.aws.roleARNFromEnvironmentFieldPath: Forbidden: may not be set together with roleARN",
+				"credentials.aws.roleARNFrom: Forbidden: may not be set together with roleARN",
+				`credentials.aws.roleARNFrom.type: Unsupported value: "Other": supported values: "FromCompositeFieldPath", "FromEnvironmentFieldPath"`,
+				"credentials.aws.roleARNFrom.fieldPath: Invalid value: \"a[\"",
+				"credentials.aws.regionFrom.fieldPath: Required value: must be a field path, like spec.parameters.environment",
+				"credentials.aws.regionFrom: Forbidden: may not be set together with region",
 				"credentials.azure: Forbidden: may only be set with type Azure",
 				"credentials.azure.tenantID: Invalid value",
 				"credentials.azure.clientID: Invalid value",
@@ -144,7 +147,7 @@ credentials:
 			reason:   "We should refuse a Secret for another type of source, because it would do nothing.",
 			input:    "kubeconfigFrom: {secretRef: {name: x}}",
 			observed: good,
-			want:     []string{"kubeconfigFrom.secretRef: Forbidden: may only be set with type Secret", "kubeconfigFrom.secretRef.namespace: Required value"},
+			want:     []string{"kubeconfigFrom.secretRef: Forbidden: may only be set with type Secret"},
 		},
 		"SecretWithoutRef": {
 			reason:   "We should require a Secret's name, because there are many Secrets.",
@@ -156,13 +159,49 @@ credentials:
 			reason:   "A cluster-scoped XR has no namespace to look in.",
 			input:    "kubeconfigFrom: {type: Secret, secretRef: {}}",
 			observed: good,
-			want:     []string{"kubeconfigFrom.secretRef.name: Required value: or nameFromFieldPath must be set", "kubeconfigFrom.secretRef.namespace: Required value: must be set for cluster-scoped XRs"},
+			want:     []string{"kubeconfigFrom.secretRef.name: Required value: or nameFrom must be set", "kubeconfigFrom.secretRef.namespace: Required value: must be set for cluster-scoped XRs"},
 		},
 		"ClusterSettings": {
 			reason:   "Argo CD would read the Secret otherwise than it is meant, or not at all.",
 			input:    "cluster: {namespaces: [Web], clusterResources: true, shard: -1}",
 			observed: good,
 			want:     []string{"cluster.namespaces[0]: Invalid value", "cluster.shard: Invalid value: -1"},
+		},
+		"ClusterResourcesFromWithoutNamespaces": {
+			reason:   "We should refuse it without namespaces, because Argo CD manages cluster-scoped resources then, whatever the field says.",
+			input:    "cluster: {clusterResourcesFrom: {fieldPath: spec.all}}",
+			observed: good,
+			want:     []string{"cluster.clusterResourcesFrom: Forbidden: may only be set with namespaces"},
+		},
+		"LiteralsAndFields": {
+			reason: "We should refuse a literal together with a field, because we cannot know which is meant.",
+			input: `cluster: {tlsServerName: a, tlsServerNameFrom: {fieldPath: spec.a}, proxyURL: "http://user:canary@proxy", proxyURLFrom: {fieldPath: spec.a}, namespaces: [a], namespacesFrom: {fieldPath: spec.a},
+  clusterResources: false, clusterResourcesFrom: {fieldPath: spec.a}, shard: 0, shardFrom: {fieldPath: spec.a}, drain: false, drainFrom: {fieldPath: spec.a}}
+credentials: {type: Azure, azure: {tenantID: a, tenantIDFrom: {fieldPath: spec.a}, clientID: 22222222-3333-4444-5555-666666666666, clientIDFrom: {fieldPath: spec.a}}}`,
+			observed: good,
+			want: []string{
+				"cluster.tlsServerNameFrom: Forbidden: may not be set together with tlsServerName",
+				"cluster.proxyURL: Invalid value: holds credentials",
+				"cluster.proxyURLFrom: Forbidden: may not be set together with proxyURL",
+				"cluster.namespacesFrom: Forbidden: may not be set together with namespaces",
+				"cluster.clusterResourcesFrom: Forbidden: may not be set together with clusterResources",
+				"cluster.shardFrom: Forbidden: may not be set together with shard",
+				"cluster.drainFrom: Forbidden: may not be set together with drain",
+				"credentials.azure.tenantIDFrom: Forbidden: may not be set together with tenantID",
+				"credentials.azure.clientIDFrom: Forbidden: may not be set together with clientID",
+			},
+		},
+		"OutputAuto": {
+			reason:   "We should refuse a type that there is not, because it would do nothing.",
+			input:    "output: {type: Auto}",
+			observed: good,
+			want:     []string{`output.type: Unsupported value: "Auto": supported values: "Object", "Secret"`},
+		},
+		"ExecConfigList": {
+			reason:   "We should refuse a plugin's config that is not an object, because Argo CD could not read the Secret.",
+			input:    "credentials: {type: Exec, exec: {command: x, config: [canary]}}",
+			observed: good,
+			want:     []string{"credentials.exec.config: Invalid value: must be an object"},
 		},
 		"ClusterResourcesWithoutNamespaces": {
 			reason:   "Without namespaces Argo CD manages them anyway.",
@@ -309,15 +348,15 @@ cluster:
 		},
 		"NamespaceFromXRsField": {
 			reason:   "We should refuse a namespace from a field that an XR's user writes, because it could name any Secret of the hub.",
-			input:    "kubeconfigFrom: {type: Secret, secretRef: {name: x, namespaceFromFieldPath: spec.parameters.environment}}",
+			input:    "kubeconfigFrom: {type: Secret, secretRef: {name: x, namespaceFrom: {fieldPath: spec.parameters.environment}}}",
 			observed: good,
-			want:     []string{`kubeconfigFrom.secretRef.namespaceFromFieldPath: Unsupported value: "spec.parameters.environment": supported values: "metadata.namespace", "spec.claimRef.namespace"`},
+			want:     []string{`kubeconfigFrom.secretRef.namespaceFrom.fieldPath: Unsupported value: "spec.parameters.environment": supported values: "metadata.namespace", "spec.claimRef.namespace"`},
 		},
 		"NamespaceFromXRsStatus": {
 			reason:   "We should refuse a namespace from the status, because the XR's user may write that too.",
-			input:    "kubeconfigFrom: {type: Secret, secretRef: {name: x, namespaceFromFieldPath: status.namespace}}",
+			input:    "kubeconfigFrom: {type: Secret, secretRef: {name: x, namespaceFrom: {fieldPath: status.namespace}}}",
 			observed: good,
-			want:     []string{`kubeconfigFrom.secretRef.namespaceFromFieldPath: Unsupported value: "status.namespace"`},
+			want:     []string{`kubeconfigFrom.secretRef.namespaceFrom.fieldPath: Unsupported value: "status.namespace"`},
 		},
 		"ConditionTypeReady": {
 			reason: "We should refuse Crossplane's own condition, because Crossplane overwrites it.",

@@ -238,7 +238,7 @@ users: [{name: v, user: {token: canary-other}}, {name: u, user: {token: canary-%
 // followed, and the condition says so.
 func TestIdentity(t *testing.T) {
 	rename := func(h *hub) {
-		h.input = strings.Replace(h.input, "nameFromFieldPath: metadata.labels[crossplane.io/claim-name]", "name: renamed", 1)
+		h.input = strings.Replace(h.input, "nameFrom: {fieldPath: 'metadata.labels[crossplane.io/claim-name]'}", "name: renamed", 1)
 	}
 	cases := map[string]struct {
 		reason string

@@ -58,12 +58,12 @@ type pass struct {
 // identify finds the registration that exists, and decides which identity is composed.
 func (p *pass) identify(req *fnv1.RunFunctionRequest) error {
 	var name string
-	name, p.nameErr = nameOf(p.in.Cluster, p.xr)
-	p.want = wantedIdentity(p.in.Output, p.xr, name)
-	resourceName := p.in.Output.GetResourceName()
-	source := p.in.KubeconfigFrom.GetResourceName()
-	if source == "" && p.in.KubeconfigFrom.GetType() == v1beta1.KubeconfigSourceComposedResource {
-		source, _, _ = onlyKubeconfig(req.GetObserved().GetResources(), nil, resourceName, p.in.KubeconfigFrom.GetKey())
+	name, p.nameErr = nameOf(&p.in.Cluster, p.xr)
+	p.want = wantedIdentity(&p.in.Output, p.xr, name)
+	resourceName := p.in.Output.ResourceName
+	source := p.in.KubeconfigFrom.ResourceName
+	if source == "" && p.in.KubeconfigFrom.Type == v1beta1.KubeconfigSourceComposedResource {
+		source, _, _ = onlyKubeconfig(req.GetObserved().GetResources(), nil, resourceName, p.in.KubeconfigFrom.Key)
 	}
 
 	var err error
@@ -80,7 +80,7 @@ func (p *pass) identify(req *fnv1.RunFunctionRequest) error {
 		p.was.withSecret(p.secret)
 		if p.in.ConditionType == "" {
 			// What stays under its old name has its old condition.
-			p.reporter.conditionType = v1beta1.ConditionTypeOf(p.was.resourceName)
+			p.reporter.conditionType = defaultConditionType(p.was.resourceName)
 		}
 	}
 	p.id = p.want
@@ -97,7 +97,7 @@ func (p *pass) identify(req *fnv1.RunFunctionRequest) error {
 	return p.checkOtherSteps()
 }
 
-func (p *pass) isRemote() bool { return p.in.Output.GetArgoCD() == v1beta1.ArgoCDRemote }
+func (p *pass) isRemote() bool { return p.in.Output.ArgoCD == v1beta1.ArgoCDRemote }
 
 // checkOtherSteps returns an error if the input has this step use the Secret of an earlier one.
 // If the XR does, by a field that the input names, that is a conflict.
@@ -107,7 +107,7 @@ func (p *pass) checkOtherSteps() error {
 		if other == nil || other.name != p.id.name || !p.contender().sharesArgoCD(other) {
 			continue
 		}
-		if p.in.Cluster == nil || p.in.Cluster.NameValue().FieldPath == nil && p.in.Cluster.NameValue().EnvironmentFieldPath == nil {
+		if p.in.Cluster.NameFrom == nil {
 			return errors.Errorf("cluster.name: another pipeline step already uses Secret %s; set a different cluster.name (or output.name)", p.id.secretName())
 		}
 		p.taken = problemOf(nameConflict(p.id, "another step of this XR's pipeline", p.xr))
@@ -118,7 +118,7 @@ func (p *pass) checkOtherSteps() error {
 // describe finds out what Argo CD is to know of the cluster.
 func (p *pass) describe() {
 	p.about = &describer{xr: p.xr, was: p.was}
-	p.cluster = p.about.describe(p.in.Cluster)
+	p.cluster = p.about.describe(&p.in.Cluster)
 	p.cluster.Name = p.id.cluster
 }
 
@@ -127,14 +127,15 @@ func (p *pass) describe() {
 func (p *pass) connect(req *fnv1.RunFunctionRequest) {
 	p.src, p.connErr = findSource(req, p.in, p.xr, p.was)
 	require(p.rsp, requirementKubeconfig, p.src.secret)
-	p.connector = &connector{in: p.in, xr: p.xr, src: p.src, clouds: req.GetObserved().GetResources(), now: p.now}
-	if p.connErr == nil {
-		p.conn, p.connErr = p.connector.connect()
-	} else {
-		_, _, err := p.connector.fields()
-		all := problems{p.connErr}
+	given, err := readGiven(p.in, p.xr)
+	p.connector = &connector{in: p.in, given: given, src: p.src, clouds: req.GetObserved().GetResources(), now: p.now}
+	if p.connErr != nil || err != nil {
+		var all problems
+		all.add(p.connErr)
 		all.add(err)
 		p.connErr = all
+	} else {
+		p.conn, p.connErr = p.connector.connect()
 	}
 	if p.connErr == nil && p.was.pinned(p.xr) && p.isOtherCluster() {
 		p.connErr = waitingForKubeconfig(fmt.Sprintf("composed resource %q has a kubeconfig for another server than the registration's; to register the cluster from it, set kubeconfigFrom.resourceName", p.src.resourceName))
@@ -154,7 +155,7 @@ func (p *pass) keep(err error) {
 // registration does not say which composed resource it was made from, and has another
 // server.
 func (p *pass) isOtherCluster() bool {
-	found := p.src.resourceName != "" && p.in.KubeconfigFrom.GetResourceName() == "" && p.was.source() == ""
+	found := p.src.resourceName != "" && p.in.KubeconfigFrom.ResourceName == "" && p.was.source() == ""
 	server := p.was.data("server")
 	return found && server != "" && server != p.conn.server
 }
@@ -194,7 +195,7 @@ func (p *pass) contender() *contender {
 // compose the registration, and say how it is.
 func (p *pass) compose() error {
 	o := &outcome{}
-	name := p.in.Output.GetResourceName()
+	name := p.in.Output.ResourceName
 	if p.was != nil {
 		name = p.was.resourceName
 		if _, taken := p.was.takenBy(p.xr); p.was.resource != nil && p.was.kind != p.id.kind && !taken {
@@ -213,7 +214,7 @@ func (p *pass) compose() error {
 		return err
 	}
 	p.mark()
-	c, err := newComposition(p.id, p.was, p.cluster, p.in.Output)
+	c, err := newComposition(p.id, p.was, p.cluster, &p.in.Output)
 	if err != nil {
 		return err
 	}
@@ -315,7 +316,7 @@ func (p *pass) passOn(name string) error {
 	if err := p.reporter.problem(all); err != nil {
 		return err
 	}
-	c, err := newComposition(p.was.identity, p.was, p.cluster, p.in.Output)
+	c, err := newComposition(p.was.identity, p.was, p.cluster, &p.in.Output)
 	if err != nil {
 		return err
 	}
@@ -353,7 +354,7 @@ func (p *pass) mark() {
 func (p *pass) yield(c *composition) {
 	c.identity, c.manifest = p.was.identity, p.was.manifest
 	c.policies = []v1beta1.ManagementAction{v1beta1.ManagementActionObserve}
-	own := p.in.Output.GetObject().GetManagementPolicies()
+	own := p.in.Output.ManagementPolicies()
 	deletes := len(own) == 0 || slices.Contains(own, v1beta1.ManagementActionAll) || slices.Contains(own, v1beta1.ManagementActionDelete)
 	if deletes && p.was.owner() == p.xr.identity() && p.taken == nil {
 		c.policies = append(c.policies, v1beta1.ManagementActionDelete)
@@ -415,7 +416,7 @@ func (p *pass) notApplied(c *composition) string {
 	if p.nameErr != nil {
 		fields = nil
 	}
-	if p.was.resourceName != p.in.Output.GetResourceName() {
+	if p.was.resourceName != p.in.Output.ResourceName {
 		fields = append(fields, "output.resourceName")
 	}
 	if len(fields) == 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/crossplane/function-sdk-go/errors"
 
+	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
 	"github.com/crossplane-contrib/function-argocd-cluster/internal/kubeconfig"
 )
 
@@ -89,12 +90,12 @@ func waitingForKubeconfig(message string) error {
 	return &problem{reason: reasonWaitingForKubeconfig, message: message}
 }
 
-func waitingForField(f field) error {
-	return &problem{reason: reasonWaitingForField, message: "waiting for " + f.String() + ", which is not set"}
+func waitingForField(from *v1beta1.FieldSource) error {
+	return &problem{reason: reasonWaitingForField, message: "waiting for " + fieldName(from) + ", which is not set"}
 }
 
-func invalidField(f field, message string) error {
-	return &problem{reason: reasonInvalidField, message: f.String() + " " + message}
+func invalidField(from *v1beta1.FieldSource, message string) error {
+	return &problem{reason: reasonInvalidField, message: fieldName(from) + " " + message}
 }
 
 // nameConflict says that a Secret exists which is not this XR's. Its owner is empty where

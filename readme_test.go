@@ -2,6 +2,7 @@ package main
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,8 +11,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"google.golang.org/protobuf/encoding/protojson"
-	"sigs.k8s.io/yaml"
 
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
@@ -90,38 +89,63 @@ func TestREADMEReasons(t *testing.T) {
 	}
 }
 
-// TestInputExample checks that the input that says everything is one that works, and
-// does say everything.
+// TestInputExample checks that the inputs that show everything work, and together have every
+// field that the CRD has.
 func TestInputExample(t *testing.T) {
-	example := read(t, "example", "input.yaml")
-	j, err := yaml.YAMLToJSON([]byte(example))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req := &fnv1.RunFunctionRequest{Input: mustStruct(t, "{}")}
-	if err := protojson.Unmarshal(j, req.GetInput()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := input(req, &composite{namespace: "team-a"}); err != nil {
-		t.Error(err)
-	}
+	want, got := map[string]bool{}, map[string]bool{}
+	crd := documents(t, "package", "input", "argocd.fn.crossplane.io_clusterregistrations.yaml")["CustomResourceDefinition"]
+	versions := crd["spec"].(map[string]any)["versions"].([]any)
+	schemaPaths(versions[0].(map[string]any)["schema"].(map[string]any)["openAPIV3Schema"].(map[string]any), "", want)
+	delete(want, "metadata")
 
-	crd := read(t, "package", "input", "argocd.fn.crossplane.io_clusterregistrations.yaml")
-	names := regexp.MustCompile(`(?m)^ {10,}(\w+):$`).FindAllStringSubmatch(crd, -1)
-	seen := map[string]bool{}
-	for _, m := range names {
-		// Below properties, a field's name is followed by its schema.
-		if slices.Contains([]string{"properties", "items", "enum", "required", "additionalProperties", "metadata", "default"}, m[1]) {
-			continue
+	for i, doc := range strings.Split(read(t, "example", "input.yaml"), "\n---\n") {
+		in := mustStruct(t, doc)
+		if _, err := input(&fnv1.RunFunctionRequest{Input: in}, &composite{namespace: "team-a"}); err != nil {
+			t.Errorf("input %d: %v", i, err)
 		}
-		seen[m[1]] = true
-		if !regexp.MustCompile(`\b` + m[1] + `\b`).MatchString(example) {
-			t.Errorf("the input that says everything does not say %s", m[1])
-		}
+		valuePaths(in.AsMap(), "", want, got)
 	}
-	for _, f := range []string{"kubeconfigFrom", "nameFromFieldPath", "managementPolicies"} {
-		if !seen[f] {
-			t.Errorf("the CRD has no %s", f)
+	// Each source of a value has the same type, and need not show it.
+	for _, paths := range []map[string]bool{want, got} {
+		maps.DeleteFunc(paths, func(path string, _ bool) bool {
+			return strings.HasSuffix(path, "From.type") && path != "kubeconfigFrom.type" && path != "cluster.serverFrom.type"
+		})
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("fields: -CRD, +example/input.yaml:\n%s", diff)
+	}
+}
+
+// schemaPaths adds the path of every field of a schema.
+func schemaPaths(schema map[string]any, path string, out map[string]bool) {
+	if path != "" {
+		out[path] = true
+	}
+	if items, ok := schema["items"].(map[string]any); ok {
+		schemaPaths(items, path, out)
+	}
+	properties, _ := schema["properties"].(map[string]any)
+	for name, p := range properties {
+		schemaPaths(p.(map[string]any), strings.TrimPrefix(path+"."+name, "."), out)
+	}
+}
+
+// valuePaths adds the path of every field of a value that the schema has. A map of the user's own
+// keys has none.
+func valuePaths(v any, path string, schema, out map[string]bool) {
+	if schema[path] {
+		out[path] = true
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		for name, f := range v {
+			if p := strings.TrimPrefix(path+"."+name, "."); schema[p] {
+				valuePaths(f, p, schema, out)
+			}
+		}
+	case []any:
+		for _, e := range v {
+			valuePaths(e, path, schema, out)
 		}
 	}
 }

@@ -456,12 +456,12 @@ func TestRefused(t *testing.T) {
 		"GKEWithProxy": {
 			reason:   "We should not take a proxy from the kubeconfig, because it could read Argo CD's own token.",
 			observed: clusterOf(gke, map[string]string{"kubeconfig": strings.Replace(kubeconfigOf("https://34.10.20.30", ""), "cluster: {", `cluster: {proxy-url: "http://proxy.example.org:3128", `, 1)}),
-			want:     refusal{unsupported, "the kubeconfig sets proxy-url, through which Argo CD would send a token of its own GCP identity; set cluster.proxyURL"},
+			want:     refusal{unsupported, "he kubeconfig sets proxy-url, by which Argo CD could send a token of its own GCP identity to another server. Set cluster.proxyURL"},
 		},
 		"GKEWithTLSServerName": {
 			reason:   "We should not take a TLS server name from the kubeconfig, because another server could have it.",
 			observed: clusterOf(gke, map[string]string{"kubeconfig": strings.Replace(kubeconfigOf("https://34.10.20.30", ""), "cluster: {", "cluster: {tls-server-name: canary.example.org, ", 1)}),
-			want:     refusal{unsupported, "the kubeconfig sets tls-server-name, with which Argo CD could send a token of its own GCP identity to another server; set cluster.tlsServerName"},
+			want:     refusal{unsupported, "he kubeconfig sets tls-server-name, by which Argo CD could send a token of its own GCP identity to another server. Set cluster.tlsServerName"},
 		},
 		"GCPByTypeFromAKS": {
 			reason:   "We should believe AKS's status and not the kubeconfig, also where the input names the type of the credentials.",
@@ -486,20 +486,34 @@ func TestRefused(t *testing.T) {
 		},
 		"ServerOfXRsUser": {
 			reason:   "We should not believe an XR's field, because its user would receive Argo CD's token.",
-			input:    "cluster: {serverFromFieldPath: spec.parameters.apiserver}",
+			input:    "cluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}",
 			observed: clusterOf(aks, connectionDetails(t, "conn-aks-aad.yaml")),
 			want:     refusal{unsupported, "so Argo CD does not send it a token of its own Azure identity"},
 		},
+		"TLSServerNameOfXRsUser": {
+			reason:   "We should not believe an XR's field, because its user could have another server of the same CA receive Argo CD's token.",
+			xr:       strings.Replace(legacyXR, "    size: 3\n", "    tls: attacker.example.org\n", 1),
+			input:    "cluster: {tlsServerNameFrom: {fieldPath: spec.parameters.tls}}",
+			observed: clusterOf(aks, connectionDetails(t, "conn-aks-aad.yaml")),
+			want:     refusal{unsupported, "luster.tlsServerNameFrom reads a field that the XR's user can write, and so they could have Argo CD send a token of its own Azure identity to another server. Set cluster.tlsServerName, or read the environment"},
+		},
+		"ProxyOfXRsUserByType": {
+			reason:   "We should not believe an XR's field where the input names the type either, because the proxy could end TLS.",
+			xr:       strings.Replace(legacyXR, "    size: 3\n", "    proxy: http://attacker.example.org:3128\n", 1),
+			input:    "credentials: {type: Azure}\ncluster: {server: demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io, proxyURLFrom: {fieldPath: spec.parameters.proxy}}",
+			observed: clusterOf(aks, connectionDetails(t, "conn-aks-aad.yaml")),
+			want:     refusal{unsupported, "luster.proxyURLFrom reads a field that the XR's user can write"},
+		},
 		"ServerOfXRsUserByType": {
 			reason:   "We should not believe an XR's field where the input names the type either, because its user would receive Argo CD's token.",
-			input:    "credentials: {type: GCP}\ncluster: {serverFromFieldPath: spec.parameters.apiserver}",
+			input:    "credentials: {type: GCP}\ncluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}",
 			observed: publishing(kubeconfigOf("https://api.example.org", "")),
 			want:     refusal{unsupported, "so Argo CD does not send it a token of its own GCP identity"},
 		},
 		"ServerOfXRsObservedStatus": {
 			reason:   "We should not believe the observed status, because the XR's user may write it.",
 			xr:       legacyXR + "status: {server: https://api.prod.example.org}\n",
-			input:    "cluster: {serverFromFieldPath: status.server}",
+			input:    "cluster: {serverFrom: {fieldPath: status.server}}",
 			observed: clusterOf(aks, connectionDetails(t, "conn-aks-aad.yaml")),
 			want:     refusal{unsupported, "so Argo CD does not send it a token of its own Azure identity"},
 		},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -66,18 +67,18 @@ func (id identity) secretName() string { return id.namespace + "/" + id.name }
 // wantedIdentity returns the identity that the input asks for. The cluster's name is empty
 // if it is not known, and then the Secret's may be.
 func wantedIdentity(out *v1beta1.Output, xr *composite, cluster string) identity {
-	id := identity{namespace: out.GetNamespace(), name: out.GetName(), cluster: cluster}
+	id := identity{namespace: out.Namespace, name: out.Name, cluster: cluster}
 	if id.name == "" && cluster != "" {
 		id.name = argocd.SecretName(cluster)
 	}
-	if out.GetType() == v1beta1.OutputSecret {
+	if out.Type == v1beta1.OutputSecret {
 		id.apiVersion, id.kind = "v1", kindSecret
 		return id
 	}
-	ref := out.GetObject().GetProviderConfigRef()
-	id.apiVersion, id.kind, id.config = apiVersionClusterObject, kindObject, providerConfig{name: ref.GetName()}
+	ref := out.Object.ProviderConfigRef
+	id.apiVersion, id.kind, id.config = apiVersionClusterObject, kindObject, providerConfig{name: ref.Name}
 	if xr.namespace != "" {
-		id.apiVersion, id.config.kind = apiVersionNamespacedObject, string(ref.GetKind())
+		id.apiVersion, id.config.kind = apiVersionNamespacedObject, cmp.Or(string(ref.Kind), string(v1beta1.ProviderConfigKindCluster))
 	}
 	return id
 }
@@ -243,10 +244,10 @@ func (r *registration) complete(want identity) *registration {
 	}
 	seen := structAt(r.resource, "status", "atProvider", "manifest", "metadata")
 	for _, from := range []identity{{namespace: stringAt(seen, "namespace"), name: stringAt(seen, "name")}, want} {
-		if len(v1beta1.CheckNamespace(r.namespace)) > 0 {
+		if len(checkNamespace(r.namespace)) > 0 {
 			r.namespace = from.namespace
 		}
-		if len(v1beta1.CheckSecretName(r.name)) > 0 {
+		if len(checkSecretName(r.name)) > 0 {
 			r.name = from.name
 		}
 	}
@@ -649,8 +650,8 @@ func newComposition(id identity, was *registration, c *argocd.Cluster, out *v1be
 		identity:   id,
 		objectName: id.objectName(),
 		manifest:   manifest,
-		policies:   out.GetObject().GetManagementPolicies(),
-		watch:      out.GetArgoCD() == v1beta1.ArgoCDRemote,
+		policies:   out.ManagementPolicies(),
+		watch:      out.ArgoCD == v1beta1.ArgoCDRemote,
 	}
 	// Crossplane never renames a composed resource.
 	if was != nil && was.resource != nil && was.kind == kindObject {

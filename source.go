@@ -53,21 +53,21 @@ func genericKeys() []string {
 // place; else the only one that has a kubeconfig. The error is a *problem if there may be
 // a kubeconfig later.
 func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, xr *composite, was *registration) (source, error) {
-	from := in.KubeconfigFrom
-	switch from.GetType() {
+	from := &in.KubeconfigFrom
+	switch from.Type {
 	case v1beta1.KubeconfigSourceSecret:
 		return requiredSecret(req, from, xr)
 	case v1beta1.KubeconfigSourceCompositeResource:
-		kc := find(xr.connectionDetails, from.GetKey())
+		kc := find(xr.connectionDetails, from.Key)
 		if kc == nil {
-			return source{}, noKubeconfig("the XR", len(xr.connectionDetails), from.GetKey(), "has no connection details; only legacy (v1-style) XRs have them. Set kubeconfigFrom.type to ComposedResource or Secret")
+			return source{}, noKubeconfig("the XR", len(xr.connectionDetails), from.Key, "has no connection details; only legacy (v1-style) XRs have them. Set kubeconfigFrom.type to ComposedResource or Secret")
 		}
 		return source{kubeconfig: kc}, nil
 	case v1beta1.KubeconfigSourceComposedResource:
 	}
 
 	observed := req.GetObserved().GetResources()
-	name, remembered := from.GetResourceName(), ""
+	name, remembered := from.ResourceName, ""
 	var kc []byte
 	if name == "" {
 		name = was.source()
@@ -75,14 +75,14 @@ func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, x
 	}
 	if name == "" {
 		var err error
-		if name, kc, err = onlyKubeconfig(observed, was, in.Output.GetResourceName(), from.GetKey()); err != nil {
+		if name, kc, err = onlyKubeconfig(observed, was, in.Output.ResourceName, from.Key); err != nil {
 			return source{}, err
 		}
 	} else {
 		if _, ok := observed[name]; !ok {
 			return source{resourceName: name}, waitingForKubeconfig(fmt.Sprintf("waiting for composed resource %q, which does not exist", name) + suffix(from, remembered))
 		}
-		kc = find(observed[name].GetConnectionDetails(), from.GetKey())
+		kc = find(observed[name].GetConnectionDetails(), from.Key)
 	}
 	r := observed[name]
 	src := source{kubeconfig: kc, resourceName: name, resource: r.GetResource()}
@@ -93,9 +93,9 @@ func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, x
 		src.secret = connectionSecret(r.GetResource())
 	}
 	if src.kubeconfig == nil {
-		err := noKubeconfig(fmt.Sprintf("composed resource %q", name), len(r.GetConnectionDetails()), from.GetKey(), "has no connection details; "+connectionSecretHint(r.GetResource()))
+		err := noKubeconfig(fmt.Sprintf("composed resource %q", name), len(r.GetConnectionDetails()), from.Key, "has no connection details; "+connectionSecretHint(r.GetResource()))
 		message := err.Error()
-		if len(r.GetConnectionDetails()) > 0 && from.GetKey() == "" {
+		if len(r.GetConnectionDetails()) > 0 && from.Key == "" {
 			message += ". For a Secret that is not composed set kubeconfigFrom.type: Secret"
 		}
 		return src, waitingForKubeconfig(message + suffix(from, remembered))
@@ -106,7 +106,7 @@ func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, x
 // suffix returns what is added to a message about a composed resource that the input does
 // not name.
 func suffix(from *v1beta1.KubeconfigSource, remembered string) string {
-	if from.GetResourceName() != "" {
+	if from.ResourceName != "" {
 		return ""
 	}
 	return remembered
@@ -140,11 +140,11 @@ func onlyKubeconfig(observed map[string]*fnv1.Resource, was *registration, own, 
 
 // requiredSecret returns the Secret that the input names as a source.
 func requiredSecret(req *fnv1.RunFunctionRequest, from *v1beta1.KubeconfigSource, xr *composite) (source, error) {
-	ref := from.GetSecretRef()
+	ref := from.SecretRef
 	var missing problems
-	name, err := xr.text("a Secret's name", ref.NameValue(), v1beta1.CheckSecretName)
+	name, err := xr.text("a Secret's name", ref.Name, ref.NameFrom, checkSecretName)
 	missing.add(err)
-	namespace, err := xr.text("a namespace", ref.NamespaceValue(), v1beta1.CheckNamespace)
+	namespace, err := xr.text("a namespace", ref.Namespace, ref.NamespaceFrom, checkNamespace)
 	missing.add(err)
 	if len(missing) > 0 {
 		return source{}, &problem{reason: problemOf(missing[0]).reason, message: missing.Error()}
@@ -169,8 +169,8 @@ func requiredSecret(req *fnv1.RunFunctionRequest, from *v1beta1.KubeconfigSource
 		return src, waitingForKubeconfig(what + " has been requested from Crossplane")
 	}
 	data := structAt(found.GetItems()[0].GetResource(), "data")
-	if src.kubeconfig = find(decoded(data, from.GetKey()), from.GetKey()); src.kubeconfig == nil {
-		return src, noKubeconfig(what, len(data.GetFields()), from.GetKey(), "has no data")
+	if src.kubeconfig = find(decoded(data, from.Key), from.Key); src.kubeconfig == nil {
+		return src, noKubeconfig(what, len(data.GetFields()), from.Key, "has no data")
 	}
 	return src, nil
 }

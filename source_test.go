@@ -69,7 +69,7 @@ data: {value: ` + base64.StdEncoding.EncodeToString([]byte(sample(t, "kc-capi.ya
 		"ClusterAPI": {
 			reason: "Cluster API's Secret works without a key, with Crossplane of v2.0 and v2.1 too.",
 			xr:     legacyXR,
-			input:  "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, nameFromFieldPath: spec.parameters.kubeconfigSecret}}",
+			input:  "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, nameFrom: {fieldPath: spec.parameters.kubeconfigSecret}}}",
 			found:  []string{capi},
 		},
 		"NamespacedXR": {
@@ -82,21 +82,21 @@ data: {value: ` + base64.StdEncoding.EncodeToString([]byte(sample(t, "kc-capi.ya
 		"NamespaceOfClaim": {
 			reason:       "We should look in the claim's namespace where the input says so, because its user may read that anyway.",
 			xr:           legacyXR,
-			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespaceFromFieldPath: spec.claimRef.namespace, name: prod}}",
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespaceFrom: {fieldPath: spec.claimRef.namespace}, name: prod}}",
 			capabilities: advertised,
 			found:        []string{named("team-a", "prod")},
 		},
 		"NamespaceOfXR": {
 			reason:       "We should look in the XR's namespace where the input says so, because its user may read that anyway.",
 			xr:           namespacedXR,
-			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespaceFromFieldPath: metadata.namespace, name: prod}}",
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespaceFrom: {fieldPath: metadata.namespace}, name: prod}}",
 			capabilities: advertised,
 			found:        []string{named("team-a", "prod")},
 		},
 		"NamespaceOfNoClaim": {
 			reason:       "We should wait for the claim, because an XR without one has no such namespace.",
 			xr:           namespacedXR,
-			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespaceFromFieldPath: spec.claimRef.namespace, name: prod}}",
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespaceFrom: {fieldPath: spec.claimRef.namespace}, name: prod}}",
 			capabilities: advertised,
 		},
 		"OfAnotherName": {
@@ -123,7 +123,7 @@ data: {value: ` + base64.StdEncoding.EncodeToString([]byte(sample(t, "kc-capi.ya
 		"NameMissing": {
 			reason:       "We should not require a Secret without a name, because there is none to look for.",
 			xr:           legacyXR,
-			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, nameFromFieldPath: spec.none}}",
+			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, nameFrom: {fieldPath: spec.none}}}",
 			capabilities: advertised,
 		},
 		"GKEWithoutCredentials": {

@@ -75,10 +75,10 @@ func TestOwnIdentity(t *testing.T) {
 		"GKEAuthorsProxy":    {reason: "We should use the author's proxy.", input: "cluster: {proxyURL: 'http://proxy.example.org:3128', tlsServerName: kubernetes.example.org}", observed: of(gke, with(none, "proxy-url: 'https://proxy.attacker.example.org'"))},
 		"GKEPluginOfSecret":  {reason: "We should not send a token to a server that only a kubeconfig names.", observed: of(bucket, kubeconfigOf(attacker, "exec: {command: gke-gcloud-auth-plugin}")), message: "nobody vouches for the server"},
 		"LiteralServer":      {reason: "We should trust the author's server.", input: "cluster: {server: '" + gkeServer + "'}", observed: of(bucket, kubeconfigOf(attacker, "exec: {command: gke-gcloud-auth-plugin}"))},
-		"EnvironmentServer":  {reason: "We should trust the environment's server.", input: "cluster: {serverFromEnvironmentFieldPath: cluster.endpoint}", observed: of(bucket, kubeconfigOf(attacker, "exec: {command: gke-gcloud-auth-plugin}"))},
-		"DesiredStatus":      {reason: "We should trust a status field that an earlier step desires.", input: "cluster: {serverFromFieldPath: status.endpoint}", desired: "status: {endpoint: 34.10.20.30}", observed: of(bucket, kubeconfigOf(attacker, "exec: {command: gke-gcloud-auth-plugin}"))},
-		"ObservedStatus":     {reason: "We should not trust the observed status, because the XR's user can write it.", input: "cluster: {serverFromFieldPath: status.endpoint}", xr: legacyXR + "status: {endpoint: attacker.example.org}\n", observed: of(gke, none), message: "is not one that"},
-		"ObservedSpec":       {reason: "We should not trust the XR's spec.", input: "cluster: {serverFromFieldPath: spec.parameters.apiserver}", observed: of(gke, none), message: "is not one that"},
+		"EnvironmentServer":  {reason: "We should trust the environment's server.", input: "cluster: {serverFrom: {type: FromEnvironmentFieldPath, fieldPath: cluster.endpoint}}", observed: of(bucket, kubeconfigOf(attacker, "exec: {command: gke-gcloud-auth-plugin}"))},
+		"DesiredStatus":      {reason: "We should trust a status field that an earlier step desires.", input: "cluster: {serverFrom: {fieldPath: status.endpoint}}", desired: "status: {endpoint: 34.10.20.30}", observed: of(bucket, kubeconfigOf(attacker, "exec: {command: gke-gcloud-auth-plugin}"))},
+		"ObservedStatus":     {reason: "We should not trust the observed status, because the XR's user can write it.", input: "cluster: {serverFrom: {fieldPath: status.endpoint}}", xr: legacyXR + "status: {endpoint: attacker.example.org}\n", observed: of(gke, none), message: "is not one that"},
+		"ObservedSpec":       {reason: "We should not trust the XR's spec.", input: "cluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}", observed: of(gke, none), message: "is not one that"},
 		"ExplicitType":       {reason: "We should trust a source that only the author chose, with the type that the author set.", input: "credentials: {type: GCP}", observed: of(bucket, none)},
 		"ExplicitTypeOfGKE":  {reason: "We should check a cloud's source even if the type is set.", input: "credentials: {type: GCP}", observed: of(gke, kubeconfigOf(attacker, "")), message: "is not one that"},
 		"ExplicitAzure":      {reason: "We should check AKS, too.", input: "credentials: {type: Azure}", observed: of(aks, kubeconfigOf(attacker, "")), message: "is not one that"},
@@ -330,7 +330,7 @@ func TestLoopback(t *testing.T) {
 	if s := h.reconcile(t); !strings.HasSuffix(s.Condition, "FALSE/UnsupportedCredentials") || strings.Contains(dataOf(t, s)["server"].(string), "localhost") || strings.Contains(dataOf(t, s)["config"].(string), "127.0.0.1") {
 		t.Errorf("We should drop what the author withdraws: %s: %s: %v", s.Condition, s.Message, dataOf(t, s))
 	}
-	h = plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {serverFromFieldPath: spec.parameters.apiserver}")
+	h = plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}")
 	h.xr = strings.Replace(h.xr, "https://api.prod.example.org/", "https://localhost", 1)
 	if s := h.reconcile(t); s.Composed != nil || !says(s.Message, "is a loopback address") {
 		t.Errorf("We should refuse a loopback address of the XR's user: %s: %s", s.Condition, s.Message)
@@ -339,7 +339,7 @@ func TestLoopback(t *testing.T) {
 
 // TestOneUnit has the server's field vanish while the kubeconfig is another's.
 func TestOneUnit(t *testing.T) {
-	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {serverFromFieldPath: spec.parameters.apiserver}")
+	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}")
 	before := h.registered(t)
 	h.xr = strings.Replace(h.xr, "    apiserver: https://api.prod.example.org/\n", "", 1)
 	h.resources = of(aks, tokenKubeconfig("canary-new"))
@@ -735,7 +735,7 @@ func TestNothingWritten(t *testing.T) {
 			}
 			for _, kubeconfig := range []string{"", tokenKubeconfig("canary-good")} {
 				t.Run(fmt.Sprintf("%s%s%t", output, name, kubeconfig != ""), func(t *testing.T) {
-					h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {type: "+output+"}\ncluster: {drainFromFieldPath: spec.parameters.environment}")
+					h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {type: "+output+"}\ncluster: {drainFrom: {fieldPath: spec.parameters.environment}}")
 					h.input = strings.Replace(h.input, "spec.parameters.environment", "spec.parameters.gold", 1)
 					h.reconcile(t)
 					h.settle(t)

@@ -59,35 +59,35 @@ func (xr *composite) isKnown() bool {
 	return group(xr.apiVersion) != "" && xr.kind != "" && xr.name != ""
 }
 
-// A field is a field of the XR or of the environment.
-type field struct {
-	path string
-
-	// environment is true for a field of the environment.
-	environment bool
+// fieldName returns how a message names a field.
+func fieldName(from *v1beta1.FieldSource) string {
+	if from.Type == v1beta1.FromEnvironmentFieldPath {
+		return "the environment's field " + from.FieldPath
+	}
+	return "the XR's field " + from.FieldPath
 }
 
-func (f field) String() string {
-	if f.environment {
-		return "the environment's field " + f.path
-	}
-	return "the XR's field " + f.path
+// isStatus reports whether a field is of the XR's status, where earlier steps of the pipeline
+// write.
+func isStatus(from *v1beta1.FieldSource) bool {
+	segments, err := fieldpath.Parse(from.FieldPath)
+	return from.Type != v1beta1.FromEnvironmentFieldPath && err == nil && len(segments) > 0 && segments[0].Field == "status"
 }
 
 // value returns a field's value, and whether there is one. author says that the value
 // comes from the Composition, and not from the XR's user: it is the environment's, or a
 // status field that an earlier step desires.
-func (xr *composite) value(f field) (v any, author, ok bool) {
-	if f.environment {
-		v, ok = get(&xr.environmentFields, xr.environment, f.path)
+func (xr *composite) value(from *v1beta1.FieldSource) (v any, author, ok bool) {
+	if from.Type == v1beta1.FromEnvironmentFieldPath {
+		v, ok = get(&xr.environmentFields, xr.environment, from.FieldPath)
 		return v, true, ok
 	}
-	if segments, err := fieldpath.Parse(f.path); err == nil && len(segments) > 0 && segments[0].Field == "status" {
-		if v, ok := get(&xr.desiredFields, xr.desired, f.path); ok {
+	if isStatus(from) {
+		if v, ok := get(&xr.desiredFields, xr.desired, from.FieldPath); ok {
 			return v, true, true
 		}
 	}
-	v, ok = get(&xr.observedFields, xr.observed, f.path)
+	v, ok = get(&xr.observedFields, xr.observed, from.FieldPath)
 	return v, false, ok
 }
 
@@ -101,42 +101,84 @@ func get(fields **fieldpath.Paved, resource *structpb.Struct, path string) (any,
 	return v, err == nil && v != nil
 }
 
-// A text is a value of the input, or of a field that the input names.
+// A text is a value of the input, or of a field that the input names. It is empty if the input
+// gives neither.
 type text struct {
 	value string
 
 	// author says that the Composition's author gave the value, and not the XR's user.
-	author bool
+	// literal says that the input holds it.
+	author, literal bool
+
+	// missing says that the input names a field whose value is missing or cannot be used.
+	missing bool
 }
 
-// text returns a value that the input gives, or that a field has which the input names;
-// empty if it does neither. A field's value is checked here. What the input holds was
-// checked with the rest of it.
-func (xr *composite) text(name string, v v1beta1.Value, check func(string) []string) (text, error) {
-	var f field
-	switch {
-	case v.Literal != nil:
-		return text{value: *v.Literal, author: true}, nil
-	case v.FieldPath != nil:
-		f = field{path: *v.FieldPath}
-	case v.EnvironmentFieldPath != nil:
-		f = field{path: *v.EnvironmentFieldPath, environment: true}
-	default:
+// or returns the text, or what a registration has where the text is missing.
+func (t text) or(has string) string {
+	if t.missing {
+		return has
+	}
+	return t.value
+}
+
+// text returns a value that the input gives, or that a field has which the input names. A
+// field's value is checked here; the input was checked as a whole.
+func (xr *composite) text(what string, literal *string, from *v1beta1.FieldSource, check func(string) []string) (text, error) {
+	if literal != nil {
+		return text{value: *literal, author: true, literal: true}, nil
+	}
+	if from == nil {
 		return text{}, nil
 	}
-	value, author, ok := xr.value(f)
+	missing := text{missing: true}
+	value, author, ok := xr.value(from)
 	// A provider may write a field before it knows its value.
 	if !ok || value == "" {
-		return text{}, waitingForField(f)
+		return missing, waitingForField(from)
 	}
 	s, ok := value.(string)
 	if !ok {
-		return text{}, invalidField(f, "must be a string (used as "+name+")")
+		return missing, invalidField(from, "must be a string (used as "+what+")")
 	}
 	if problems := check(s); len(problems) > 0 {
-		return text{}, invalidField(f, fmt.Sprintf("cannot be used as %s: it %s", name, strings.Join(problems, "; ")))
+		return missing, invalidField(from, fmt.Sprintf("cannot be used as %s: it %s", what, strings.Join(problems, "; ")))
 	}
 	return text{value: s, author: author}, nil
+}
+
+// boolean returns the boolean that a field has, and whether it is set.
+func (xr *composite) boolean(from *v1beta1.FieldSource) (value, ok bool, err error) {
+	v, _, ok := xr.value(from)
+	if !ok {
+		return false, false, nil
+	}
+	value, ok = v.(bool)
+	if !ok {
+		return false, false, invalidField(from, "must be true or false")
+	}
+	return value, true, nil
+}
+
+// namespaces returns the list of namespaces that a field has.
+func (xr *composite) namespaces(from *v1beta1.FieldSource) ([]string, error) {
+	v, _, ok := xr.value(from)
+	if !ok {
+		return nil, waitingForField(from)
+	}
+	list, ok := v.([]any)
+	if !ok {
+		return nil, invalidField(from, "must be a list of namespaces")
+	}
+	namespaces := make([]string, 0, len(list))
+	for _, v := range list {
+		n, _ := v.(string)
+		if problems := checkNamespace(n); len(problems) > 0 {
+			return nil, invalidField(from, fmt.Sprintf("must be a list of namespaces: %.80q %s", n, strings.Join(problems, "; ")))
+		}
+		namespaces = append(namespaces, n)
+	}
+	return namespaces, nil
 }
 
 // scalar returns a string, number or boolean as a string.

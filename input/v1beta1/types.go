@@ -2,6 +2,7 @@ package v1beta1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // The API version and kind of the input.
@@ -10,16 +11,13 @@ const (
 	Kind       = "ClusterRegistration"
 )
 
-// A ClusterRegistration says how one cluster is registered with Argo CD. Every
-// field is optional: with no input at all, the one composed resource whose
-// connection details hold a kubeconfig is registered under the composite
-// resource's name.
+// A ClusterRegistration configures how one cluster is registered with Argo CD. Every field
+// is optional. Without any input, the function registers the only composed resource whose
+// connection details contain a kubeconfig, under the name of the composite resource (XR).
 //
-// Fields that end in FromFieldPath take their value from the observed composite
-// resource (XR), and those that end in FromEnvironmentFieldPath from the environment
-// that earlier steps of the pipeline made. Their field paths are Crossplane's, for
-// example `spec.parameters.environment` or `metadata.labels[example.org/tier]`. Of the
-// fields for one value, at most one may be set.
+// A value that differs from XR to XR can be read from a field. For example, `cluster.name`
+// sets the cluster's name, and `cluster.nameFrom` names a field that contains it. Only one
+// of the two can be set.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:storageversion
@@ -28,110 +26,141 @@ type ClusterRegistration struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// KubeconfigFrom says where the cluster's kubeconfig is.
+	// KubeconfigFrom configures where the cluster's kubeconfig is read from.
 	// Default: the only composed resource that has one.
 	// +optional
-	KubeconfigFrom *KubeconfigSource `json:"kubeconfigFrom,omitempty"`
+	KubeconfigFrom KubeconfigSource `json:"kubeconfigFrom,omitzero"`
 
-	// Credentials say how Argo CD authenticates to the cluster.
+	// Credentials configure how Argo CD authenticates to the cluster.
 	// +optional
-	Credentials *Credentials `json:"credentials,omitempty"`
+	Credentials Credentials `json:"credentials,omitzero"`
 
-	// Cluster is what Argo CD knows of the cluster beside its credentials.
+	// Cluster configures how the cluster appears in Argo CD, and how Argo CD reaches it.
 	// +optional
-	Cluster *Cluster `json:"cluster,omitempty"`
+	Cluster Cluster `json:"cluster,omitzero"`
 
 	// ConditionType is the type of the condition that the step sets on the XR and its
-	// claim. Default: `ArgoCDClusterRegistered`; where output.resourceName is not the
-	// default, `ArgoCDClusterRegistered-<output.resourceName>`, so that the conditions of
-	// several steps do not replace each other.
+	// claim. Default: `ArgoCDClusterRegistered`. If output.resourceName is not the default,
+	// `ArgoCDClusterRegistered-<output.resourceName>`, so that several steps of one pipeline
+	// do not overwrite each other's condition.
 	// +optional
 	ConditionType string `json:"conditionType,omitempty"`
 
-	// StatusFieldPath is the field of the XR's status that gets the cluster's name
-	// and server, the Secret's name and namespace, and the type of the credentials,
-	// for example `status.argocd`. The XR's schema must have it. Default: none.
+	// StatusFieldPath is where to write the registration's details in the XR's status, for
+	// example `status.argocd`: `name`, `server`, `secretRef.name`, `secretRef.namespace` and
+	// `credentials`, their type. The XR's schema must allow it. Default: not written.
 	// +optional
 	StatusFieldPath *string `json:"statusFieldPath,omitempty"`
 
-	// Output says what is composed, and where the Secret lies.
+	// Output configures the composed resource, and the cluster Secret's name and namespace.
 	// +optional
-	Output *Output `json:"output,omitempty"`
+	Output Output `json:"output,omitzero"`
 }
 
-// A KubeconfigSourceType is a kind of place where a kubeconfig can be.
+// A FieldSourceType is a place that has fields.
+type FieldSourceType string
+
+// Places that have fields.
+const (
+	// FromCompositeFieldPath is the XR.
+	FromCompositeFieldPath FieldSourceType = "FromCompositeFieldPath"
+
+	// FromEnvironmentFieldPath is the environment of the pipeline, which earlier steps
+	// load, for example from EnvironmentConfigs.
+	FromEnvironmentFieldPath FieldSourceType = "FromEnvironmentFieldPath"
+)
+
+// A FieldSource names a field to read a value from.
+type FieldSource struct {
+	// Type is where the field is: `FromCompositeFieldPath` is the XR, and
+	// `FromEnvironmentFieldPath` the pipeline's environment. A field of the XR's status is
+	// first looked for in what earlier steps of the pipeline write there.
+	// +optional
+	// +kubebuilder:validation:Enum=FromCompositeFieldPath;FromEnvironmentFieldPath
+	// +kubebuilder:default=FromCompositeFieldPath
+	Type FieldSourceType `json:"type,omitempty"`
+
+	// FieldPath is Crossplane's path of the field, for example `spec.parameters.environment`
+	// or `metadata.labels[example.org/tier]`. Wildcards are not supported.
+	FieldPath string `json:"fieldPath"`
+}
+
+// A KubeconfigSourceType is a kind of place that a kubeconfig is read from.
 type KubeconfigSourceType string
 
-// Places where a kubeconfig can be.
+// Places that a kubeconfig is read from.
 const (
-	// KubeconfigSourceComposedResource is the connection details of a composed
-	// resource: the Secret at its spec.writeConnectionSecretToRef.
+	// KubeconfigSourceComposedResource is the connection details of a composed resource:
+	// the Secret at its spec.writeConnectionSecretToRef.
 	KubeconfigSourceComposedResource KubeconfigSourceType = "ComposedResource"
 
-	// KubeconfigSourceCompositeResource is the connection details of the XR
-	// itself. Only legacy XRs have them.
+	// KubeconfigSourceCompositeResource is the XR's own connection details. Only legacy
+	// (v1-style) XRs have them.
 	KubeconfigSourceCompositeResource KubeconfigSourceType = "CompositeResource"
 
-	// KubeconfigSourceSecret is a Secret that is not composed, which Crossplane
-	// reads for the function.
+	// KubeconfigSourceSecret is a Secret that is not composed, which Crossplane reads for
+	// the function.
 	KubeconfigSourceSecret KubeconfigSourceType = "Secret"
 )
 
-// A KubeconfigSource says where the cluster's kubeconfig is.
+// A KubeconfigSource configures where the cluster's kubeconfig is read from.
 type KubeconfigSource struct {
-	// Type of the source.
+	// Type of the source. `ComposedResource` is the connection details of a composed
+	// resource, `CompositeResource` those of a legacy (v1-style) XR, and `Secret` any Secret
+	// on the hub.
 	// +optional
 	// +kubebuilder:validation:Enum=ComposedResource;CompositeResource;Secret
 	// +kubebuilder:default=ComposedResource
 	Type KubeconfigSourceType `json:"type,omitempty"`
 
-	// ResourceName is the composition resource name of the composed resource
-	// that has the kubeconfig. Only with type ComposedResource. Default: the
-	// only composed resource that has one.
+	// ResourceName is the composition resource name of the composed resource that has the
+	// kubeconfig. Only with type ComposedResource. Default: the only composed resource that
+	// has one; once the cluster is registered, the one that it was registered from.
 	// +optional
 	ResourceName string `json:"resourceName,omitempty"`
 
-	// SecretRef names the Secret that has the kubeconfig, for example the
-	// `<cluster>-kubeconfig` of Cluster API. Required with type Secret, and only
-	// with it. Takes Crossplane v2.
+	// SecretRef names the Secret that contains the kubeconfig, for example the
+	// `<cluster>-kubeconfig` of Cluster API. Required with type Secret, and only allowed with
+	// it. Requires Crossplane v2.0 or later.
 	// +optional
 	SecretRef *SecretReference `json:"secretRef,omitempty"`
 
-	// Key of the kubeconfig in the connection details or the Secret. Default: the first that
-	// is there of `kubeconfig`, `attribute.kube_config_raw`,
-	// `attribute.kube_config.0.raw_config`,
-	// `attribute.kubeconfig.0.config_file`, `attribute.kubeconfig`,
-	// `attribute.kube_config`, `attribute.kubeconfig.raw_config`, and, if the value is a
-	// kubeconfig, `value`, `value.yaml`, `config`, `kubeconfig.yaml`, `kubeconfig.json`,
-	// `kube_config_raw`, `kube_config`, `admin.conf` and `admin.svc`.
+	// Key of the kubeconfig in the connection details or the Secret. Default: the first of
+	// these keys that exists: `kubeconfig`, `attribute.kube_config_raw`,
+	// `attribute.kube_config.0.raw_config`, `attribute.kubeconfig.0.config_file`,
+	// `attribute.kubeconfig`, `attribute.kube_config`, `attribute.kubeconfig.raw_config`; or
+	// of these, if the value is a kubeconfig: `value`, `value.yaml`, `config`,
+	// `kubeconfig.yaml`, `kubeconfig.json`, `kube_config_raw`, `kube_config`, `admin.conf`,
+	// `admin.svc`.
 	// +optional
 	Key string `json:"key,omitempty"`
 
-	// Context of the kubeconfig to use. Default: its current-context, else its
-	// only context.
+	// Context of the kubeconfig to use. Default: its current-context, or its only context.
 	// +optional
 	Context string `json:"context,omitempty"`
 }
 
-// A SecretReference names a Secret.
+// A SecretReference names a Secret on the hub.
 type SecretReference struct {
-	// Name of the Secret. Exactly one of the fields for it must be set.
+	// Name of the Secret. Either name or nameFrom is required.
 	// +optional
 	Name *string `json:"name,omitempty"`
 
-	// NameFromFieldPath is the XR's field that holds the Secret's name.
+	// NameFrom is the field that contains the Secret's name.
 	// +optional
-	NameFromFieldPath *string `json:"nameFromFieldPath,omitempty"`
+	NameFrom *FieldSource `json:"nameFrom,omitempty"`
 
-	// Namespace of the Secret. Default: that of a namespaced XR.
+	// Namespace of the Secret. Default: the XR's namespace. Required for a cluster-scoped
+	// XR, unless namespaceFrom is set.
 	// +optional
 	Namespace *string `json:"namespace,omitempty"`
 
-	// NamespaceFromFieldPath is the XR's field that holds the Secret's namespace:
-	// `metadata.namespace` or `spec.claimRef.namespace`. Whoever can write another field
-	// could make Crossplane read Secrets from any namespace.
+	// NamespaceFrom is the field that contains the Secret's namespace: any field of the
+	// environment, but of the XR only `metadata.namespace` or `spec.claimRef.namespace`.
+	// Anyone who can write another field of the XR could make the function read Secrets from
+	// any namespace.
 	// +optional
-	NamespaceFromFieldPath *string `json:"namespaceFromFieldPath,omitempty"`
+	NamespaceFrom *FieldSource `json:"namespaceFrom,omitempty"`
 }
 
 // A CredentialsType is a way for Argo CD to authenticate to the cluster.
@@ -139,109 +168,115 @@ type CredentialsType string
 
 // Ways for Argo CD to authenticate to the cluster.
 const (
-	// CredentialsAuto takes the kubeconfig's client certificate, else its token,
-	// else its username and password, else the credential plugin of Argo CD that
-	// does what the kubeconfig's plugin does.
+	// CredentialsAuto uses the kubeconfig's client certificate, token, or username and
+	// password, in this order, or else the credential plugin of Argo CD that does what the
+	// kubeconfig's plugin does.
 	CredentialsAuto CredentialsType = "Auto"
 
-	// CredentialsKubeconfig takes the kubeconfig's client certificate, token, or
-	// username and password, and never a plugin.
+	// CredentialsKubeconfig uses the kubeconfig's client certificate, token, or username and
+	// password, and never a plugin.
 	CredentialsKubeconfig CredentialsType = "Kubeconfig"
 
-	// CredentialsAWS has Argo CD authenticate to EKS by its own AWS identity.
+	// CredentialsAWS uses Argo CD's own AWS identity, for EKS.
 	CredentialsAWS CredentialsType = "AWS"
 
-	// CredentialsAzure has Argo CD authenticate to AKS by its own Azure identity.
+	// CredentialsAzure uses Argo CD's own Azure identity, for AKS with Entra ID.
 	CredentialsAzure CredentialsType = "Azure"
 
-	// CredentialsGCP has Argo CD authenticate to GKE by its own Google identity.
+	// CredentialsGCP uses Argo CD's own Google identity, for GKE.
 	CredentialsGCP CredentialsType = "GCP"
 
 	// CredentialsExec has Argo CD run a credential plugin.
 	CredentialsExec CredentialsType = "Exec"
 )
 
-// Credentials say how Argo CD authenticates to the cluster.
+// Credentials configure how Argo CD authenticates to the cluster.
 type Credentials struct {
-	// Type of the credentials. `Auto` takes the kubeconfig's client
-	// certificate, else its token, else its username and password, else
-	// translates its plugin (kubelogin, gke-gcloud-auth-plugin, aws,
-	// aws-iam-authenticator) to Argo CD's own. `Kubeconfig` never takes a
-	// plugin. `AWS`, `Azure` and `GCP` have Argo CD use its own identity in the
-	// cloud, and `Exec` has it run a plugin; of the kubeconfig they take only how
-	// to reach the server.
+	// Type of the credentials. `Auto` uses the kubeconfig's client certificate, or its token,
+	// or its username and password, or else translates its plugin (kubelogin,
+	// gke-gcloud-auth-plugin, aws, aws-iam-authenticator) to Argo CD's own. `Kubeconfig` never
+	// uses a plugin. `AWS`, `Azure` and `GCP` have Argo CD use its own identity in the cloud,
+	// and `Exec` has it run the plugin in exec; of the kubeconfig, these use only the server
+	// and how to reach and verify it.
 	// +optional
 	// +kubebuilder:validation:Enum=Auto;Kubeconfig;AWS;Azure;GCP;Exec
 	// +kubebuilder:default=Auto
 	Type CredentialsType `json:"type,omitempty"`
 
-	// AllowInsecure carries over the kubeconfig's insecure-skip-tls-verify, which
-	// is refused otherwise: Argo CD then sends its credentials to whoever answers.
+	// AllowInsecure accepts a kubeconfig that sets insecure-skip-tls-verify. Argo CD then
+	// does not verify the server that it sends credentials to. Default: false, which refuses
+	// such a kubeconfig.
 	// +optional
 	AllowInsecure bool `json:"allowInsecure,omitempty"`
 
-	// AWS says what of EKS to authenticate to. Required with type AWS, and only
-	// with it.
+	// AWS identifies the EKS cluster, and the role to use. Required with type AWS, and only
+	// allowed with it.
 	// +optional
 	AWS *AWSCredentials `json:"aws,omitempty"`
 
-	// Azure says how to authenticate to AKS. Only with type Azure.
+	// Azure configures which Azure identity Argo CD uses. Only with type Azure.
 	// +optional
 	Azure *AzureCredentials `json:"azure,omitempty"`
 
-	// Exec is the credential plugin to run. Required with type Exec, and only with
+	// Exec is the credential plugin to run. Required with type Exec, and only allowed with
 	// it.
 	// +optional
 	Exec *ExecCredentials `json:"exec,omitempty"`
 }
 
-// AWSCredentials have Argo CD authenticate to EKS by its own AWS identity.
+// AWSCredentials configure how Argo CD authenticates to EKS by its own AWS identity.
 type AWSCredentials struct {
-	// ClusterName is the EKS cluster's name. Exactly one of the fields for it must
-	// be set.
+	// ClusterName is the EKS cluster's name. Either clusterName or clusterNameFrom is
+	// required.
 	// +optional
 	ClusterName *string `json:"clusterName,omitempty"`
 
-	// ClusterNameFromFieldPath is the XR's field that holds the EKS cluster's name.
+	// ClusterNameFrom is the field that contains the EKS cluster's name.
 	// +optional
-	ClusterNameFromFieldPath *string `json:"clusterNameFromFieldPath,omitempty"`
+	ClusterNameFrom *FieldSource `json:"clusterNameFrom,omitempty"`
 
 	// RoleARN is the IAM role that Argo CD assumes. Default: none.
 	// +optional
 	RoleARN *string `json:"roleARN,omitempty"`
 
-	// RoleARNFromFieldPath is the XR's field that holds the IAM role.
+	// RoleARNFrom is the field that contains the IAM role.
 	// +optional
-	RoleARNFromFieldPath *string `json:"roleARNFromFieldPath,omitempty"`
-
-	// RoleARNFromEnvironmentFieldPath is the environment's field that holds the
-	// IAM role.
-	// +optional
-	RoleARNFromEnvironmentFieldPath *string `json:"roleARNFromEnvironmentFieldPath,omitempty"`
+	RoleARNFrom *FieldSource `json:"roleARNFrom,omitempty"`
 
 	// Region of AWS's token service. Default: that of Argo CD's environment.
 	// +optional
-	Region string `json:"region,omitempty"`
+	Region *string `json:"region,omitempty"`
 
-	// Profile in Argo CD's AWS configuration. Default: its default.
+	// RegionFrom is the field that contains the region.
+	// +optional
+	RegionFrom *FieldSource `json:"regionFrom,omitempty"`
+
+	// Profile in Argo CD's AWS configuration. Default: the configuration's default.
 	// +optional
 	Profile string `json:"profile,omitempty"`
 }
 
-// AzureCredentials have Argo CD authenticate to AKS by its own Azure identity.
+// AzureCredentials configure how Argo CD authenticates to AKS by its own Azure identity.
 type AzureCredentials struct {
-	// TenantID of Entra ID, a UUID or a domain. Default: that of Argo CD's
+	// TenantID is the Entra ID tenant, a UUID or a domain. Default: that of Argo CD's
 	// environment.
 	// +optional
-	TenantID string `json:"tenantID,omitempty"`
+	TenantID *string `json:"tenantID,omitempty"`
 
-	// ClientID of Argo CD's identity, a UUID. Default: that of Argo CD's
-	// environment.
+	// TenantIDFrom is the field that contains the tenant.
 	// +optional
-	ClientID string `json:"clientID,omitempty"`
+	TenantIDFrom *FieldSource `json:"tenantIDFrom,omitempty"`
 
-	// ServerID is the AKS server application, a UUID. Default: that of all AKS
-	// clusters, 6dae42f8-4368-4678-94ff-3960e28e3630.
+	// ClientID of Argo CD's identity, a UUID. Default: that of Argo CD's environment.
+	// +optional
+	ClientID *string `json:"clientID,omitempty"`
+
+	// ClientIDFrom is the field that contains the client ID.
+	// +optional
+	ClientIDFrom *FieldSource `json:"clientIDFrom,omitempty"`
+
+	// ServerID is the AKS server application, a UUID. Default: that of all AKS clusters,
+	// 6dae42f8-4368-4678-94ff-3960e28e3630.
 	// +optional
 	ServerID string `json:"serverID,omitempty"`
 
@@ -249,16 +284,16 @@ type AzureCredentials struct {
 	// +optional
 	Environment string `json:"environment,omitempty"`
 
-	// LoginMethod by which Argo CD gets a token. Default: workloadidentity.
+	// LoginMethod is how Argo CD gets a token. Default: workloadidentity.
 	// +optional
 	// +kubebuilder:validation:Enum=workloadidentity;msi;spn;azurecli
 	LoginMethod AzureLoginMethod `json:"loginMethod,omitempty"`
 }
 
-// An AzureLoginMethod is a way to get a token of Azure without asking anyone.
+// An AzureLoginMethod is a way to get a token from Azure without user interaction.
 type AzureLoginMethod string
 
-// Ways to get a token of Azure.
+// Ways to get a token from Azure.
 const (
 	AzureLoginWorkloadIdentity AzureLoginMethod = "workloadidentity"
 	AzureLoginManagedIdentity  AzureLoginMethod = "msi"
@@ -266,9 +301,9 @@ const (
 	AzureLoginAzureCLI         AzureLoginMethod = "azurecli"
 )
 
-// ExecCredentials have Argo CD run a credential plugin of client-go.
+// ExecCredentials configure a credential plugin of client-go, which Argo CD runs.
 type ExecCredentials struct {
-	// Command to run. It must be in Argo CD's image, which has argocd-k8s-auth.
+	// Command to run. It must be installed in Argo CD's image, which has argocd-k8s-auth.
 	Command string `json:"command"`
 
 	// Args of the command.
@@ -279,171 +314,167 @@ type ExecCredentials struct {
 	// +optional
 	Env map[string]string `json:"env,omitempty"`
 
-	// APIVersion of what the command prints.
+	// APIVersion of the ExecCredential that the command prints.
 	// +optional
 	// +kubebuilder:validation:Enum=client.authentication.k8s.io/v1;client.authentication.k8s.io/v1beta1
 	// +kubebuilder:default=client.authentication.k8s.io/v1beta1
 	APIVersion string `json:"apiVersion,omitempty"`
 
-	// InstallHint is shown where the command is not there.
+	// InstallHint is shown if the command is not installed.
 	// +optional
 	InstallHint string `json:"installHint,omitempty"`
 
-	// ProvideClusterInfo gives the command the cluster's address and CA. Argo CD
-	// v3.2, for one, does not know this, and ignores it.
+	// ProvideClusterInfo passes the cluster's server and CA to the command.
 	// +optional
 	ProvideClusterInfo bool `json:"provideClusterInfo,omitempty"`
+
+	// Config is passed to the command as the cluster's config, if provideClusterInfo is
+	// true. Requires Argo CD v3.5 or later; older versions ignore it.
+	// +optional
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +kubebuilder:validation:Type=object
+	Config *runtime.RawExtension `json:"config,omitempty"`
 }
 
-// A Cluster is what Argo CD knows of the cluster beside its credentials.
+// A Cluster configures how the cluster appears in Argo CD, and how Argo CD reaches it.
 type Cluster struct {
-	// Name of the cluster in Argo CD. Default: the
-	// XR's name; for a namespaced XR, `<namespace>.<name>`.
+	// Name of the cluster in Argo CD. Default: the XR's name; for a namespaced XR,
+	// `<namespace>.<name>`. It cannot change once the cluster is registered.
 	// +optional
 	Name *string `json:"name,omitempty"`
 
-	// NameFromFieldPath is the XR's field that holds the cluster's name.
+	// NameFrom is the field that contains the cluster's name.
 	// +optional
-	NameFromFieldPath *string `json:"nameFromFieldPath,omitempty"`
+	NameFrom *FieldSource `json:"nameFrom,omitempty"`
 
-	// NameFromEnvironmentFieldPath is the environment's field that holds the
-	// cluster's name.
-	// +optional
-	NameFromEnvironmentFieldPath *string `json:"nameFromEnvironmentFieldPath,omitempty"`
-
-	// Server is the URL of the cluster's API server, where Argo CD reaches it at
-	// another one than the kubeconfig says. Default: the kubeconfig's.
+	// Server overrides the kubeconfig's API server URL. A host, or host:port, becomes
+	// `https://…`. Default: the kubeconfig's.
 	// +optional
 	Server *string `json:"server,omitempty"`
 
-	// ServerFromFieldPath is the XR's field that holds the server's URL.
+	// ServerFrom is the field that contains the server.
 	// +optional
-	ServerFromFieldPath *string `json:"serverFromFieldPath,omitempty"`
+	ServerFrom *FieldSource `json:"serverFrom,omitempty"`
 
-	// ServerFromEnvironmentFieldPath is the environment's field that holds the
-	// server's URL.
+	// TLSServerName is the name that Argo CD verifies the server's certificate against.
+	// Default: the kubeconfig's, or the server's host.
 	// +optional
-	ServerFromEnvironmentFieldPath *string `json:"serverFromEnvironmentFieldPath,omitempty"`
+	TLSServerName *string `json:"tlsServerName,omitempty"`
 
-	// TLSServerName is the name that the server's certificate is verified against.
-	// Default: the kubeconfig's, else the server's host.
+	// TLSServerNameFrom is the field that contains the TLS server name.
 	// +optional
-	TLSServerName string `json:"tlsServerName,omitempty"`
+	TLSServerNameFrom *FieldSource `json:"tlsServerNameFrom,omitempty"`
 
 	// ProxyURL is the http, https or socks5 proxy through which Argo CD connects to the
 	// server. Default: the kubeconfig's.
 	// +optional
-	ProxyURL string `json:"proxyURL,omitempty"`
+	ProxyURL *string `json:"proxyURL,omitempty"`
 
-	// Project is the AppProject of Argo CD that the cluster belongs to.
-	// Default: none, which lets every project deploy to it.
+	// ProxyURLFrom is the field that contains the proxy's URL.
+	// +optional
+	ProxyURLFrom *FieldSource `json:"proxyURLFrom,omitempty"`
+
+	// Project is the AppProject that the cluster belongs to. Default: none, which lets every
+	// project deploy to it.
 	// +optional
 	Project *string `json:"project,omitempty"`
 
-	// ProjectFromFieldPath is the XR's field that holds the project's name.
+	// ProjectFrom is the field that contains the project's name.
 	// +optional
-	ProjectFromFieldPath *string `json:"projectFromFieldPath,omitempty"`
+	ProjectFrom *FieldSource `json:"projectFrom,omitempty"`
 
-	// ProjectFromEnvironmentFieldPath is the environment's field that holds the
-	// project's name.
-	// +optional
-	ProjectFromEnvironmentFieldPath *string `json:"projectFromEnvironmentFieldPath,omitempty"`
-
-	// Namespaces that Argo CD manages in the cluster. Default: all.
+	// Namespaces of the cluster that Argo CD manages. Default: all.
 	// +optional
 	Namespaces []string `json:"namespaces,omitempty"`
 
-	// ClusterResources says whether Argo CD manages cluster-scoped resources, too,
-	// where it manages only some namespaces. Only with namespaces.
+	// NamespacesFrom is the field that contains the list of namespaces.
 	// +optional
-	ClusterResources bool `json:"clusterResources,omitempty"`
+	NamespacesFrom *FieldSource `json:"namespacesFrom,omitempty"`
 
-	// Shard of Argo CD's application controller that manages the cluster. Default:
-	// Argo CD's choice.
+	// ClusterResources lets Argo CD manage cluster-scoped resources as well. Only with
+	// namespaces or namespacesFrom; without them, it always does. Default: false.
+	// +optional
+	ClusterResources *bool `json:"clusterResources,omitempty"`
+
+	// ClusterResourcesFrom is the field that contains true or false for clusterResources.
+	// +optional
+	ClusterResourcesFrom *FieldSource `json:"clusterResourcesFrom,omitempty"`
+
+	// Shard of Argo CD's application controller that manages the cluster. Default: Argo CD
+	// chooses one.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Shard *int32 `json:"shard,omitempty"`
 
-	// Labels of the cluster Secret, for ApplicationSets to select on. Keys under
-	// `argocd.argoproj.io/` and `argocd.fn.crossplane.io/`, and those that are
-	// always set, are reserved.
+	// ShardFrom is the field that contains the shard, a number.
+	// +optional
+	ShardFrom *FieldSource `json:"shardFrom,omitempty"`
+
+	// Labels of the cluster Secret, for ApplicationSets to select on. The function sets some
+	// itself. Reserved are keys under `argocd.argoproj.io/` (except
+	// `argocd.argoproj.io/auto-label-cluster-info`), `argocd.fn.crossplane.io/` and
+	// `crossplane.io/`, and `app.kubernetes.io/instance`.
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
 
-	// LabelsFrom takes labels of the cluster Secret from the XR's fields. They
-	// win over labels.
+	// LabelsFrom reads labels of the cluster Secret from fields. An entry with a key
+	// overrides the same key in labels, which is its default.
 	// +optional
 	LabelsFrom []MetadataSource `json:"labelsFrom,omitempty"`
 
-	// Annotations of the cluster Secret. Keys under `argocd.argoproj.io/` (but
-	// for `argocd.argoproj.io/skip-reconcile`) and `argocd.fn.crossplane.io/`
-	// are reserved.
+	// Annotations of the cluster Secret. Reserved are keys under `argocd.argoproj.io/`
+	// (except `argocd.argoproj.io/skip-reconcile`), `argocd.fn.crossplane.io/` and
+	// `crossplane.io/`, and `kubectl.kubernetes.io/last-applied-configuration`.
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
 
-	// AnnotationsFrom takes annotations of the cluster Secret from the XR's
-	// fields. They win over annotations.
+	// AnnotationsFrom reads annotations of the cluster Secret from fields. An entry with a
+	// key overrides the same key in annotations, which is its default.
 	// +optional
 	AnnotationsFrom []MetadataSource `json:"annotationsFrom,omitempty"`
 
-	// DrainFromFieldPath is a boolean field of the XR, for example `spec.drain`.
-	// While it is true, the label `argocd.fn.crossplane.io/state` is `draining` and
-	// not `active`, so that ApplicationSets that select on it prune their workloads
-	// before the cluster is deleted. Default: none.
+	// Drain sets the label `argocd.fn.crossplane.io/state` to `draining` instead of `active`.
+	// ApplicationSets that select `active` then remove their Applications, and the workloads
+	// with them, while the cluster still exists. Default: false.
 	// +optional
-	DrainFromFieldPath *string `json:"drainFromFieldPath,omitempty"`
+	Drain *bool `json:"drain,omitempty"`
+
+	// DrainFrom is the field that contains true or false for drain, for example
+	// `spec.drain`. A field that is not set is false.
+	// +optional
+	DrainFrom *FieldSource `json:"drainFrom,omitempty"`
 }
 
-// A FromFieldPathPolicy says what happens where there is no such field.
+// A FromFieldPathPolicy configures what happens if a field is not set.
 type FromFieldPathPolicy string
 
-// What happens where there is no such field.
+// What happens if a field is not set.
 const (
-	// FromFieldPathRequired waits until there is the field.
+	// FromFieldPathRequired waits for the field.
 	FromFieldPathRequired FromFieldPathPolicy = "Required"
 
 	// FromFieldPathOptional goes on without the field.
 	FromFieldPathOptional FromFieldPathPolicy = "Optional"
 )
 
-// A MetadataSourceType is a kind of place that labels and annotations come from.
-type MetadataSourceType string
-
-// Places that labels and annotations come from.
-const (
-	// FromCompositeFieldPath is a field of the XR.
-	FromCompositeFieldPath MetadataSourceType = "FromCompositeFieldPath"
-
-	// FromEnvironmentFieldPath is a field of the environment that earlier steps of
-	// the pipeline made, for example of EnvironmentConfigs.
-	FromEnvironmentFieldPath MetadataSourceType = "FromEnvironmentFieldPath"
-)
-
-// A MetadataSource takes labels or annotations from a field of the XR or of the
-// pipeline's environment.
+// A MetadataSource reads labels or annotations from a field.
 type MetadataSource struct {
-	// Type of the source: the XR's field, or the environment's.
-	// +optional
-	// +kubebuilder:validation:Enum=FromCompositeFieldPath;FromEnvironmentFieldPath
-	// +kubebuilder:default=FromCompositeFieldPath
-	Type MetadataSourceType `json:"type,omitempty"`
+	// The field contains a string, a number or a boolean if key is set, or a map of them if
+	// it is not.
+	FieldSource `json:",inline"`
 
-	// FieldPath of the field: a string, number or boolean with key, a map
-	// of them without.
-	FieldPath string `json:"fieldPath"`
-
-	// Key of the label or annotation that the field's value goes to. Without a
-	// key the field is a map, and all its entries are taken.
+	// Key of the label or annotation. Without it, the field must be a map, and all its
+	// entries become labels or annotations.
 	// +optional
 	Key string `json:"key,omitempty"`
 
-	// KeyPrefix is put before the keys of a map, for example `example.org/`.
-	// Excludes key.
+	// KeyPrefix is put before the keys of a map, for example `example.org/`. Cannot be
+	// combined with key.
 	// +optional
 	KeyPrefix string `json:"keyPrefix,omitempty"`
 
-	// Policy for a field that is not there: `Required` waits for it, `Optional`
-	// goes on without.
+	// Policy for a field that is not set: `Required` waits for it, `Optional` goes on
+	// without it.
 	// +optional
 	// +kubebuilder:validation:Enum=Required;Optional
 	// +kubebuilder:default=Required
@@ -455,19 +486,14 @@ type OutputType string
 
 // Kinds of composed resources that hold the cluster Secret.
 const (
-	// OutputAuto composes what works for the XR's scope, which is an Object.
-	OutputAuto OutputType = "Auto"
-
-	// OutputObject composes an Object of provider-kubernetes that manages the
-	// Secret.
+	// OutputObject composes an Object of provider-kubernetes that manages the Secret.
 	OutputObject OutputType = "Object"
 
-	// OutputSecret composes the Secret itself. It needs no provider, and works
-	// for cluster-scoped XRs and for those in Argo CD's own namespace.
+	// OutputSecret composes the Secret itself.
 	OutputSecret OutputType = "Secret"
 )
 
-// An ArgoCDLocation says where Argo CD runs.
+// An ArgoCDLocation is where Argo CD runs.
 type ArgoCDLocation string
 
 // Where Argo CD runs.
@@ -479,57 +505,60 @@ const (
 	ArgoCDRemote ArgoCDLocation = "Remote"
 )
 
-// Output says what is composed, and where the Secret lies.
+// Output configures the composed resource, and the cluster Secret's name and namespace.
 type Output struct {
-	// Type of the composed resource. `Object` is one of provider-kubernetes, of
-	// the API `kubernetes.m.crossplane.io/v1alpha1` for a namespaced XR and
-	// `kubernetes.crossplane.io/v1alpha2` otherwise. `Secret` composes the
-	// Secret itself, which works for cluster-scoped XRs and for those in Argo
-	// CD's own namespace. `Auto` is an `Object`.
+	// Type of the composed resource. `Object` is an Object of provider-kubernetes:
+	// `kubernetes.m.crossplane.io/v1alpha1` for a namespaced XR, else
+	// `kubernetes.crossplane.io/v1alpha2`. `Secret` composes the Secret itself. This needs no
+	// provider, but only works for cluster-scoped XRs and for XRs in Argo CD's own namespace.
+	// It cannot change once the cluster is registered.
 	// +optional
-	// +kubebuilder:validation:Enum=Auto;Object;Secret
-	// +kubebuilder:default=Auto
+	// +kubebuilder:validation:Enum=Object;Secret
+	// +kubebuilder:default=Object
 	Type OutputType `json:"type,omitempty"`
 
-	// ArgoCD says where Argo CD runs: `Local` is this cluster. `Remote` is another one, to
-	// which output.object.providerConfigRef leads; the function then cannot read the
-	// Secret, and knows of it only what the Object's status says. Secret names must be
-	// unique among all hubs that share that Argo CD.
+	// ArgoCD is where Argo CD runs. `Local` is the cluster that Crossplane runs on. `Remote`
+	// is another cluster, which output.object.providerConfigRef connects to. The function
+	// then cannot read the cluster Secret, and only knows what the Object's status says about
+	// it. The Secret's name must be unique among all hubs that register clusters with that
+	// Argo CD.
 	// +optional
 	// +kubebuilder:validation:Enum=Local;Remote
 	// +kubebuilder:default=Local
 	ArgoCD ArgoCDLocation `json:"argoCD,omitempty"`
 
-	// ResourceName is the composition resource name of the composed resource. Each
-	// step of a pipeline that registers a cluster needs its own. A change of the name
-	// is not followed once the cluster is registered.
+	// ResourceName is the composition resource name of the composed resource. Each step of a
+	// pipeline that registers a cluster needs its own. It cannot change once the cluster is
+	// registered.
 	// +optional
 	// +kubebuilder:default=argocd-cluster
 	ResourceName string `json:"resourceName,omitempty"`
 
-	// Namespace of Argo CD, where the cluster Secret lies.
+	// Namespace that Argo CD runs in, where the cluster Secret is created. It cannot change
+	// once the cluster is registered.
 	// +optional
 	// +kubebuilder:default=argocd
 	Namespace string `json:"namespace,omitempty"`
 
-	// Name of the cluster Secret. Default: `cluster-<cluster name>`, made a DNS
-	// name, with a hash where that changed it.
+	// Name of the cluster Secret. Default: `cluster-<cluster name>`, converted to a DNS name;
+	// a hash is appended if that changes it. It cannot change once the cluster is registered.
 	// +optional
 	Name string `json:"name,omitempty"`
 
-	// Object is what is particular to an Object. Excludes type Secret.
+	// Object configures the Object. Cannot be combined with type Secret.
 	// +optional
 	Object *ObjectOutput `json:"object,omitempty"`
 }
 
-// An ObjectOutput is what is particular to an Object.
+// An ObjectOutput configures the Object of provider-kubernetes.
 type ObjectOutput struct {
-	// ProviderConfigRef is the provider-kubernetes configuration for the hub.
+	// ProviderConfigRef is the provider-kubernetes configuration for the cluster that Argo CD
+	// runs on. It cannot change once the cluster is registered.
 	// +optional
-	ProviderConfigRef *ProviderConfigReference `json:"providerConfigRef,omitempty"`
+	ProviderConfigRef ProviderConfigReference `json:"providerConfigRef,omitzero"`
 
-	// ManagementPolicies of the Object. They must let it create and update the
-	// Secret. Default: the provider's, which is all.
+	// ManagementPolicies of the Object. They must include Observe, Create and Update, or `*`.
+	// Default: the provider's own, which is `*`.
 	// +optional
 	ManagementPolicies []ManagementAction `json:"managementPolicies,omitempty"`
 }
@@ -543,11 +572,11 @@ const (
 	ProviderConfigKindNamespaced ProviderConfigKind = "ProviderConfig"
 )
 
-// A ProviderConfigReference refers to a provider-kubernetes configuration.
+// A ProviderConfigReference names a provider-kubernetes configuration.
 type ProviderConfigReference struct {
-	// Kind of the configuration: `ClusterProviderConfig` (the default) or
-	// `ProviderConfig`. Only for namespaced XRs; the Object of a cluster-scoped
-	// one always uses a cluster-scoped ProviderConfig.
+	// Kind of the configuration: `ClusterProviderConfig` (the default) or `ProviderConfig`.
+	// Only for namespaced XRs. The Object of a cluster-scoped XR always uses a cluster-scoped
+	// ProviderConfig.
 	// +optional
 	// +kubebuilder:validation:Enum=ClusterProviderConfig;ProviderConfig
 	Kind ProviderConfigKind `json:"kind,omitempty"`
@@ -558,11 +587,11 @@ type ProviderConfigReference struct {
 	Name string `json:"name,omitempty"`
 }
 
-// A ManagementAction is something that a provider may do with what it manages.
+// A ManagementAction is something that a provider may do with an external resource.
 // +kubebuilder:validation:Enum=Observe;Create;Update;Delete;LateInitialize;*
 type ManagementAction string
 
-// What a provider may do with what it manages.
+// What a provider may do with an external resource.
 const (
 	ManagementActionObserve        ManagementAction = "Observe"
 	ManagementActionCreate         ManagementAction = "Create"

@@ -1,8 +1,10 @@
 package v1beta1
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -36,121 +38,104 @@ func crd(t *testing.T) map[string]any {
 	return v.Schema.OpenAPIV3Schema
 }
 
-// walk a schema, and visit each property with its path.
-func walk(schema map[string]any, path []string, visit func(path string, schema map[string]any)) {
-	visit(strings.Join(path, "."), schema)
+// defaults returns the defaults of a schema by the path of their field.
+func defaults(schema map[string]any, path string, out map[string]any) {
+	if d, ok := schema["default"]; ok {
+		out[path] = d
+	}
 	if items, ok := schema["items"].(map[string]any); ok {
-		walk(items, path, visit)
+		defaults(items, path, out)
 	}
 	properties, _ := schema["properties"].(map[string]any)
 	for name, p := range properties {
-		walk(p.(map[string]any), append(path[:len(path):len(path)], name), visit)
+		defaults(p.(map[string]any), strings.TrimPrefix(path+"."+name, "."), out)
 	}
 }
 
-// TestDefaults checks that every default in the CRD is what the function takes, and
-// that every default that the function takes is in the CRD.
-func TestDefaults(t *testing.T) {
-	want := map[string]any{
-		"kubeconfigFrom.type":                  string((*KubeconfigSource)(nil).GetType()),
-		"credentials.type":                     string((*Credentials)(nil).GetType()),
-		"cluster.labelsFrom.type":              string((*MetadataSource)(nil).GetType()),
-		"cluster.annotationsFrom.type":         string((*MetadataSource)(nil).GetType()),
-		"credentials.exec.apiVersion":          (*ExecCredentials)(nil).GetAPIVersion(),
-		"cluster.labelsFrom.policy":            string((*MetadataSource)(nil).GetPolicy()),
-		"cluster.annotationsFrom.policy":       string((*MetadataSource)(nil).GetPolicy()),
-		"output.type":                          string((*Output)(nil).GetType()),
-		"output.argoCD":                        string((*Output)(nil).GetArgoCD()),
-		"output.resourceName":                  (*Output)(nil).GetResourceName(),
-		"output.namespace":                     (*Output)(nil).GetNamespace(),
-		"output.object.providerConfigRef.name": (*ObjectOutput)(nil).GetProviderConfigRef().GetName(),
-	}
-	got := map[string]any{}
-	walk(crd(t), nil, func(path string, schema map[string]any) {
-		if d, ok := schema["default"]; ok {
-			got[path] = d
+// allocate every struct that a value leads to, and one element of each list of structs.
+func allocate(v reflect.Value) {
+	switch v.Kind() { //nolint:exhaustive // The rest holds no structs.
+	case reflect.Pointer:
+		if v.Type().Elem().Kind() == reflect.Struct && v.CanSet() {
+			v.Set(reflect.New(v.Type().Elem()))
+			allocate(v.Elem())
 		}
-	})
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Struct {
+			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+			allocate(v.Index(0))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i).Name; f != "TypeMeta" && f != "ObjectMeta" && f != "Config" {
+				allocate(v.Field(i))
+			}
+		}
+	}
+}
+
+// texts returns the texts in a value by the path of their field.
+func texts(v any, path string, out map[string]any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, f := range v {
+			texts(f, strings.TrimPrefix(path+"."+name, "."), out)
+		}
+	case []any:
+		for _, e := range v {
+			texts(e, path, out)
+		}
+	case string:
+		if v != "" {
+			out[path] = v
+		}
+	}
+}
+
+// TestDefault checks that Default sets every default in the CRD, and no other.
+func TestDefault(t *testing.T) {
+	in := &ClusterRegistration{}
+	allocate(reflect.ValueOf(in).Elem())
+	in.Default()
+	b, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(b, &fields); err != nil {
+		t.Fatal(err)
+	}
+	got, want := map[string]any{}, map[string]any{}
+	texts(fields, "", got)
+	defaults(crd(t), "", want)
+	if len(want) < 20 {
+		t.Errorf("want the defaults of all fields that name a source, got %d defaults", len(want))
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("defaults: -Go, +CRD:\n%s", diff)
+		t.Errorf("defaults: -CRD, +Default:\n%s", diff)
+	}
+
+	again := in.DeepCopy()
+	again.Default()
+	if diff := cmp.Diff(in, again); diff != "" {
+		t.Errorf("Default changed what it had set: -once, +twice:\n%s", diff)
 	}
 }
 
-// TestEnums checks that the function takes each value that the CRD lists, and no other.
-func TestEnums(t *testing.T) {
-	inputs := map[string]func(string) *ClusterRegistration{
-		"kubeconfigFrom.type": func(v string) *ClusterRegistration {
-			in := &ClusterRegistration{KubeconfigFrom: &KubeconfigSource{Type: KubeconfigSourceType(v)}}
-			if in.KubeconfigFrom.Type == KubeconfigSourceSecret {
-				in.KubeconfigFrom.SecretRef = &SecretReference{Name: ptr("x")}
-			}
-			return in
+// TestDefaultKeeps checks that Default changes nothing that is set.
+func TestDefaultKeeps(t *testing.T) {
+	in := &ClusterRegistration{
+		KubeconfigFrom: KubeconfigSource{Type: KubeconfigSourceSecret},
+		Credentials:    Credentials{Type: CredentialsExec, Exec: &ExecCredentials{APIVersion: "client.authentication.k8s.io/v1"}},
+		Cluster: Cluster{
+			NameFrom:   &FieldSource{Type: FromEnvironmentFieldPath},
+			LabelsFrom: []MetadataSource{{FieldSource: FieldSource{Type: FromEnvironmentFieldPath}, Policy: FromFieldPathOptional}},
 		},
-		"credentials.type": func(v string) *ClusterRegistration {
-			c := &Credentials{Type: CredentialsType(v)}
-			switch c.Type {
-			case CredentialsAWS:
-				c.AWS = &AWSCredentials{ClusterName: ptr("x")}
-			case CredentialsExec:
-				c.Exec = &ExecCredentials{Command: "x"}
-			}
-			return &ClusterRegistration{Credentials: c}
-		},
-		"credentials.azure.loginMethod": func(v string) *ClusterRegistration {
-			return &ClusterRegistration{Credentials: &Credentials{Type: CredentialsAzure, Azure: &AzureCredentials{LoginMethod: AzureLoginMethod(v)}}}
-		},
-		"credentials.exec.apiVersion": func(v string) *ClusterRegistration {
-			return &ClusterRegistration{Credentials: &Credentials{Type: CredentialsExec, Exec: &ExecCredentials{Command: "x", APIVersion: v}}}
-		},
-		"cluster.labelsFrom.type": func(v string) *ClusterRegistration {
-			return &ClusterRegistration{Cluster: &Cluster{LabelsFrom: []MetadataSource{{FieldPath: "a", Type: MetadataSourceType(v)}}}}
-		},
-		"cluster.annotationsFrom.type": func(v string) *ClusterRegistration {
-			return &ClusterRegistration{Cluster: &Cluster{AnnotationsFrom: []MetadataSource{{FieldPath: "a", Type: MetadataSourceType(v)}}}}
-		},
-		"cluster.labelsFrom.policy": func(v string) *ClusterRegistration {
-			return &ClusterRegistration{Cluster: &Cluster{LabelsFrom: []MetadataSource{{FieldPath: "a", Policy: FromFieldPathPolicy(v)}}}}
-		},
-		"cluster.annotationsFrom.policy": func(v string) *ClusterRegistration {
-			return &ClusterRegistration{Cluster: &Cluster{AnnotationsFrom: []MetadataSource{{FieldPath: "a", Policy: FromFieldPathPolicy(v)}}}}
-		},
-		"output.type": func(v string) *ClusterRegistration {
-			return &ClusterRegistration{Output: &Output{Type: OutputType(v)}}
-		},
-		"output.argoCD": func(v string) *ClusterRegistration {
-			return &ClusterRegistration{Output: &Output{ArgoCD: ArgoCDLocation(v)}}
-		},
-		"output.object.providerConfigRef.kind": func(v string) *ClusterRegistration {
-			return &ClusterRegistration{Output: &Output{Object: &ObjectOutput{ProviderConfigRef: &ProviderConfigReference{Kind: ProviderConfigKind(v)}}}}
-		},
-		"output.object.managementPolicies": func(v string) *ClusterRegistration {
-			policies := []ManagementAction{ManagementAction(v), ManagementActionObserve, ManagementActionCreate, ManagementActionUpdate}
-			return &ClusterRegistration{Output: &Output{Object: &ObjectOutput{ManagementPolicies: policies}}}
-		},
+		Output: Output{Type: OutputSecret, ArgoCD: ArgoCDRemote, ResourceName: "x", Namespace: "y"},
 	}
-	seen := 0
-	walk(crd(t), nil, func(path string, schema map[string]any) {
-		enum, ok := schema["enum"].([]any)
-		if !ok {
-			return
-		}
-		seen++
-		input, ok := inputs[path]
-		if !ok {
-			t.Errorf("enum at %s is not tested", path)
-			return
-		}
-		for _, v := range append(enum, "Other") {
-			in := input(v.(string))
-			in.APIVersion, in.Kind = APIVersion, Kind
-			if errs := in.Validate(); (len(errs) == 0) != (v != "Other") {
-				t.Errorf("%s: %v: %v", path, v, errs)
-			}
-		}
-	})
-	if seen != len(inputs) {
-		t.Errorf("want %d enums in the CRD, got %d", len(inputs), seen)
+	want := in.DeepCopy()
+	in.Default()
+	if diff := cmp.Diff(want, in); diff != "" {
+		t.Errorf("-before, +after:\n%s", diff)
 	}
 }
-
-func ptr(s string) *string { return &s }

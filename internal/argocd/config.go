@@ -45,6 +45,9 @@ type ExecProviderConfig struct {
 	APIVersion         string            `json:"apiVersion,omitempty"`
 	InstallHint        string            `json:"installHint,omitempty"`
 	ProvideClusterInfo bool              `json:"provideClusterInfo,omitempty"`
+
+	// Config is for the plugin. Argo CD before v3.5 ignores it.
+	Config map[string]any `json:"config,omitempty"`
 }
 
 // NewClusterConfig returns the config with which Argo CD reaches the cluster, but does

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestFieldsGone takes the fields away that the input names, after the cluster was registered.
+func TestFieldsGone(t *testing.T) {
+	const (
+		xr = legacyXR + `    shard: 2
+    namespaces: [web, jobs]
+    tls: api.example.org
+    proxy: http://proxy.example.org:3128
+    region: eu-west-1
+`
+		environment = `
+apiextensions.crossplane.io/environment:
+  tls: api.example.org
+  proxy: http://proxy.example.org:3128
+  tenant: 11111111-2222-3333-4444-555555555555
+  client: 22222222-3333-4444-5555-666666666666
+`
+	)
+	cases := map[string]struct {
+		reason, input, kubeconfig string
+
+		// message is what names a missing field.
+		message string
+	}{
+		"Settings": {
+			"We should keep Argo CD's other settings, because losing one may have it manage more or less than it should.",
+			"cluster: {shardFrom: {fieldPath: spec.parameters.shard}, namespacesFrom: {fieldPath: spec.parameters.namespaces}, clusterResourcesFrom: {fieldPath: spec.parameters.gold}, projectFrom: {fieldPath: spec.parameters.environment}}",
+			tokenKubeconfig("canary-good"), "aiting for the XR's field spec.parameters.namespaces",
+		},
+		"Route": {
+			"We should keep the proxy and the TLS name, because Argo CD may not reach the cluster without them.",
+			"cluster: {tlsServerNameFrom: {fieldPath: spec.parameters.tls}, proxyURLFrom: {fieldPath: spec.parameters.proxy}}",
+			tokenKubeconfig("canary-good"), "aiting for the XR's field spec.parameters.proxy",
+		},
+		"AuthorsRoute": {
+			"We should keep the author's proxy and TLS name with Argo CD's own identity, because nobody withdrew them.",
+			"credentials: {type: GCP}\ncluster: {tlsServerNameFrom: {type: FromEnvironmentFieldPath, fieldPath: tls}, proxyURLFrom: {type: FromEnvironmentFieldPath, fieldPath: proxy}}",
+			kubeconfigOf("https://x.example.org", ""), "aiting for the environment's field proxy",
+		},
+		"Azure": {
+			"We should keep Argo CD's identity, because the author chose its type, and the fields may come back.",
+			"credentials: {type: Azure, azure: {tenantIDFrom: {type: FromEnvironmentFieldPath, fieldPath: tenant}, clientIDFrom: {type: FromEnvironmentFieldPath, fieldPath: client}}}",
+			kubeconfigOf("https://x.example.org", ""), "aiting for the environment's field client",
+		},
+		"AWS": {
+			"We should keep the region, because the token service of another may not be reached.",
+			"credentials: {type: AWS, aws: {clusterName: prod, regionFrom: {fieldPath: spec.parameters.region}}}",
+			kubeconfigOf("https://x.example.org", ""), "aiting for the XR's field spec.parameters.region",
+		},
+	}
+	for name, tc := range cases {
+		for kind, output := range outputs() {
+			for _, kubeconfig := range []string{tc.kubeconfig, ""} {
+				t.Run(name+"Of"+kind+map[bool]string{true: "WithoutKubeconfig"}[kubeconfig == ""], func(t *testing.T) {
+					h := plainHub(xr, "", tc.input+output)
+					h.environment = environment
+					h.resources = of(bucket, tc.kubeconfig)
+					before := h.registered(t)
+					h.xr = legacyXR[:strings.Index(legacyXR, "  parameters:")]
+					h.environment, h.resources = "{}", of(bucket, kubeconfig)
+					s := h.reconcile(t)
+					if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" || !strings.Contains(s.Message, tc.message) {
+						t.Errorf("%s\n%s: %s\n-before, +after:\n%s", tc.reason, s.Condition, s.Message, diff)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestRouteOfXRsUser has the input read a proxy and a TLS name from where the XR's user writes, for
+// a cluster that is registered by Argo CD's own identity.
+func TestRouteOfXRsUser(t *testing.T) {
+	for _, f := range []string{"proxyURL", "tlsServerName"} {
+		for kind, output := range outputs() {
+			t.Run(f+"Of"+kind, func(t *testing.T) {
+				h := plainHub(legacyXR, "", "credentials: {type: GCP}\ncluster: {"+f+": http://proxy.example.org:3128}"+output)
+				if f == "tlsServerName" {
+					h.input = strings.Replace(h.input, "http://proxy.example.org:3128", "api.example.org", 1)
+				}
+				h.resources = of(bucket, kubeconfigOf("https://x.example.org", ""))
+				h.registered(t)
+				h.input = "credentials: {type: GCP}\ncluster: {" + f + "From: {fieldPath: spec.parameters.route}}" + output
+				for _, route := range []string{"", "    route: http://proxy.example.org:3128\n", "    route: api.example.org\n"} {
+					h.xr = legacyXR + route
+					s := h.copy().reconcile(t)
+					if verdict(s) != "FALSE/UnsupportedCredentials" || dataOf(t, s)["config"] == "" || strings.Contains(dataOf(t, s)["config"].(string), "argocd-k8s-auth") {
+						t.Errorf("We should drop Argo CD's identity, because the XR's user could lead it elsewhere: %q: %s: %s: %v", route, s.Condition, s.Message, dataOf(t, s))
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestFieldsUnusable has fields of a value that cannot be, before there is a registration.
+func TestFieldsUnusable(t *testing.T) {
+	cases := map[string]struct{ reason, value, input, want string }{
+		"ShardNegative":        {"We should refuse a shard that Argo CD cannot have.", "-1", "shardFrom: {fieldPath: spec.parameters.x}", "the XR's field spec.parameters.x must be a number that is not negative"},
+		"ShardFraction":        {"We should refuse a shard that Argo CD cannot have.", "1.5", "shardFrom: {fieldPath: spec.parameters.x}", "the XR's field spec.parameters.x must be a number that is not negative"},
+		"ShardTooLarge":        {"We should refuse a shard that Argo CD cannot parse.", "4294967296", "shardFrom: {fieldPath: spec.parameters.x}", "the XR's field spec.parameters.x must be a number that is not negative"},
+		"ShardBoolean":         {"We should refuse what is not a number.", "true", "shardFrom: {fieldPath: spec.parameters.x}", "the XR's field spec.parameters.x must be a number that is not negative"},
+		"NamespacesText":       {"We should refuse a text for a list, because we cannot know what separates its entries.", "web", "namespacesFrom: {fieldPath: spec.parameters.x}", "the XR's field spec.parameters.x must be a list of namespaces"},
+		"NamespacesOfNumbers":  {"We should refuse what is not the name of a namespace.", "[1]", "namespacesFrom: {fieldPath: spec.parameters.x}", `the XR's field spec.parameters.x must be a list of namespaces: "" must be a DNS label`},
+		"NamespacesWithCommas": {"We should refuse a comma, because Argo CD would read two namespaces.", "['a,kube-system']", "namespacesFrom: {fieldPath: spec.parameters.x}", `the XR's field spec.parameters.x must be a list of namespaces: "a,kube-system" must be a DNS label`},
+		"ClusterResources":     {"We should refuse what is not a boolean.", "'true'", "namespaces: [a], clusterResourcesFrom: {fieldPath: spec.parameters.x}", "the XR's field spec.parameters.x must be true or false"},
+		"Drain":                {"We should refuse what is not a boolean.", "'true'", "drainFrom: {fieldPath: spec.parameters.x}", "the XR's field spec.parameters.x must be true or false"},
+		"ProxyLoopback":        {"We should refuse a proxy in Argo CD's own Pod.", "http://127.0.0.1:3128", "proxyURLFrom: {fieldPath: spec.parameters.x}", "the XR's field spec.parameters.x cannot be used as a proxy: it is a loopback address"},
+		"ProxyWithPassword":    {"We should not repeat a password.", "http://user:canary@proxy.example.org", "proxyURLFrom: {fieldPath: spec.parameters.x}", "the XR's field spec.parameters.x cannot be used as a proxy: it holds credentials"},
+		"TLSServerName":        {"We should refuse what cannot be in a certificate.", "'a b'", "tlsServerNameFrom: {fieldPath: spec.parameters.x}", "the XR's field spec.parameters.x cannot be used as the server's TLS name: it must be a DNS name or an IP address"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			h := plainHub(legacyXR+"    x: "+tc.value+"\n", tokenKubeconfig("canary-good"), "cluster: {"+tc.input+"}")
+			s := h.reconcile(t)
+			if verdict(s) != "FALSE/InvalidField" || s.Composed != nil || !strings.Contains(s.Message, capital(tc.want)) {
+				t.Errorf("%s\n%s%s: %s", tc.reason, s.Fatal, s.Condition, s.Message)
+			}
+		})
+	}
+}
+
+// TestFieldsMissing checks that every missing field is named at once.
+func TestFieldsMissing(t *testing.T) {
+	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), `
+credentials: {type: AWS, aws: {clusterNameFrom: {fieldPath: spec.f1}, roleARNFrom: {fieldPath: spec.f2}, regionFrom: {fieldPath: spec.f3}}}
+cluster:
+  nameFrom: {fieldPath: spec.f4}
+  serverFrom: {fieldPath: spec.f5}
+  tlsServerNameFrom: {fieldPath: spec.f6}
+  proxyURLFrom: {fieldPath: spec.f7}
+  projectFrom: {fieldPath: spec.f8}
+  namespacesFrom: {fieldPath: spec.f9}
+  clusterResourcesFrom: {fieldPath: spec.f10}
+  shardFrom: {type: FromEnvironmentFieldPath, fieldPath: f11}
+  labelsFrom: [{fieldPath: spec.f12, key: a}, {fieldPath: spec.f13}]
+  annotationsFrom: [{fieldPath: spec.f14, key: a}]
+  drainFrom: {fieldPath: spec.drain}`)
+	s := h.reconcile(t)
+	if verdict(s) != "FALSE/WaitingForField" {
+		t.Errorf("We should wait, because the fields may come: %s%s", s.Fatal, s.Condition)
+	}
+	for _, f := range []string{"f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8", "f9", "f12", "f13", "f14"} {
+		if !strings.Contains(s.Message, "the XR's field spec."+f+", which is not set") {
+			t.Errorf("We should name every missing field at once, because each would else cost a round: %s is not in %s", f, s.Message)
+		}
+	}
+	if !strings.Contains(s.Message, "the environment's field f11, which is not set") || strings.Contains(s.Message, "drain") {
+		t.Errorf("We should name the environment's field, and not one that may be missing: %s", s.Message)
+	}
+}
