@@ -147,7 +147,7 @@ func (c *connector) azure() argocd.AzureIdentity {
 
 // plugin returns the plugin that the input gives with type Exec.
 func plugin(in *v1beta1.ExecCredentials) argocd.ExecProviderConfig {
-	config, _ := execConfig(in) //nolint:errcheck // It was validated.
+	config, _ := execConfig(in) // It was validated.
 	return argocd.ExecProviderConfig{
 		Command: in.Command, Args: in.Args, Env: in.Env, APIVersion: in.APIVersion,
 		InstallHint: in.InstallHint, ProvideClusterInfo: in.ProvideClusterInfo, Config: config,

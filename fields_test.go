@@ -64,7 +64,7 @@ apiextensions.crossplane.io/environment:
 					h.environment = environment
 					h.resources = of(bucket, tc.kubeconfig)
 					before := h.registered(t)
-					h.xr = legacyXR[:strings.Index(legacyXR, "  parameters:")]
+					h.xr, _, _ = strings.Cut(legacyXR, "  parameters:")
 					h.environment, h.resources = "{}", of(bucket, kubeconfig)
 					s := h.reconcile(t)
 					if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" || !strings.Contains(s.Message, tc.message) {

@@ -175,7 +175,8 @@ func execConfig(c *v1beta1.ExecCredentials) (map[string]any, error) {
 		return nil, nil
 	}
 	var config map[string]any
-	return config, json.UnmarshalCaseSensitivePreserveInts(c.Config.Raw, &config)
+	err := json.UnmarshalCaseSensitivePreserveInts(c.Config.Raw, &config)
+	return config, err
 }
 
 func validateCluster(path *field.Path, c *v1beta1.Cluster) field.ErrorList {

@@ -54,7 +54,7 @@ func defaults(schema map[string]any, path string, out map[string]any) {
 
 // allocate every struct that a value leads to, and one element of each list of structs.
 func allocate(v reflect.Value) {
-	switch v.Kind() { //nolint:exhaustive // The rest holds no structs.
+	switch v.Kind() {
 	case reflect.Pointer:
 		if v.Type().Elem().Kind() == reflect.Struct && v.CanSet() {
 			v.Set(reflect.New(v.Type().Elem()))
