@@ -279,7 +279,7 @@ func TestVouchingWithdrawn(t *testing.T) {
 		reason, before, kubeconfig, after string
 		gone                              bool
 	}{
-		"ServerRemoved":                {"We should drop Argo CD's identity, because nobody vouches for the server any more.", "cluster: {server: 'https://author.example.org'}", plugin, "", false},
+		"ServerRemoved":                {"We should drop Argo CD's identity, because o trusted source confirms the server any more.", "cluster: {server: 'https://author.example.org'}", plugin, "", false},
 		"ServerRemovedAndSource":       {"We should drop Argo CD's identity if the kubeconfig is empty, too.", "cluster: {server: 'https://author.example.org'}", plugin, "", true},
 		"ServerChangedAndSource":       {"We should drop Argo CD's identity, because the author gives another server.", "cluster: {server: 'https://author.example.org'}", plugin, "cluster: {server: 'https://new.example.org'}", true},
 		"TypeRemoved":                  {"We should drop Argo CD's identity, because the author chose it by its type.", "credentials: {type: GCP}", none, "", false},

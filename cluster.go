@@ -44,8 +44,8 @@ const (
 type describer struct {
 	xr *composite
 
-	// was is the registration so far; nil if there is none. What cannot be found out now
-	// stays as it is there.
+	// was is the registration so far; nil if there is none. A value that cannot be found out
+	// now is kept from it.
 	was *registration
 
 	// problems are why something could not be found out.

@@ -40,7 +40,7 @@ func (c *contender) own() *structpb.Struct {
 	case c.was.secret != nil:
 		return c.was.secret
 	}
-	// Deleted by hand. It is about to be there again, and as old as it was.
+	// It was deleted by hand, and is about to be created again. It counts as old as it was.
 	seen := c.was.seen("creationTimestamp")
 	if seen == "" {
 		return nil

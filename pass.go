@@ -324,7 +324,7 @@ func (p *pass) passOn(name string) error {
 	if p.was.manifest != nil {
 		c.manifest = proto.CloneOf(p.was.manifest)
 	}
-	// What was checked replaces what is there.
+	// The checked value replaces the observed one.
 	if data := structAt(c.manifest, "data"); len(data.GetFields()) > 0 {
 		for k, v := range map[string]string{"server": p.conn.server, "config": string(p.conn.config)} {
 			data.Fields[k] = structpb.NewStringValue(base64.StdEncoding.EncodeToString([]byte(v)))

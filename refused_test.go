@@ -9,7 +9,7 @@ import (
 // TestRefused runs kubeconfigs that nobody could connect with, or that Argo CD must not
 // connect with.
 func TestRefused(t *testing.T) {
-	const loopback = "the kubeconfig's server is a loopback address, which Argo CD would resolve to its own Pod. Set cluster.server to the address at which Argo CD reaches the cluster"
+	const loopback = "the kubeconfig's server is a loopback address, which Argo CD would resolve to its own Pod. Set cluster.server to an address that Argo CD can reach"
 	invalid, unsupported := reasonInvalidKubeconfig, reasonUnsupportedCredentials
 	user := func(user string) map[string]observation {
 		return publishing(kubeconfigOf("https://api.example.org", user))
@@ -259,12 +259,12 @@ func TestRefused(t *testing.T) {
 		"UnknownPlugin": {
 			reason:   "A command of a kubeconfig is never passed on, nor are its arguments told.",
 			observed: exec("command: /usr/bin/evil-plugin, args: [canary-argument]"),
-			want:     refusal{unsupported, "runs the plugin evil-plugin, for which Argo CD has no equivalent"},
+			want:     refusal{unsupported, "runs the plugin evil-plugin, which has no equivalent in Argo CD"},
 		},
 		"UnnameablePlugin": {
 			reason:   "A name may be anything, and then is not told.",
 			observed: exec(`command: "sh -c 'curl canary'"`),
-			want:     refusal{unsupported, "runs the plugin (name withheld), for which Argo CD has no equivalent"},
+			want:     refusal{unsupported, "runs the plugin (name withheld), which has no equivalent in Argo CD"},
 		},
 		"UnknownAuthProvider": {
 			reason:   "We should refuse an auth-provider that no plugin of Argo CD's replaces.",
@@ -294,7 +294,7 @@ func TestRefused(t *testing.T) {
 		"AWSOtherCommand": {
 			reason:   "We should refuse another aws command, because it prints something else than a token for EKS.",
 			observed: exec("command: aws, args: [sts, get-session-token]"),
-			want:     refusal{unsupported, "with arguments for which Argo CD has no equivalent"},
+			want:     refusal{unsupported, "with arguments that have no equivalent in Argo CD"},
 		},
 		"AWSRegionNone": {
 			reason:   "We should refuse an invalid region, because it becomes a part of a URL.",
@@ -319,7 +319,7 @@ func TestRefused(t *testing.T) {
 		"KubeloginUnknownFlag": {
 			reason:   "The library's error quotes the flag.",
 			observed: exec("command: kubelogin, args: [get-token, --canary-flag]"),
-			want:     refusal{unsupported, "kubelogin with arguments for which"},
+			want:     refusal{unsupported, "kubelogin with arguments that have no"},
 		},
 		"KubeloginEnvironment": {
 			reason:   "AzureStackCloud has its client read a file.",
@@ -426,17 +426,17 @@ func TestRefused(t *testing.T) {
 		"GKEPluginOfAnybody": {
 			reason:   "We should not use Google's plugin on the word of a kubeconfig, because whoever writes it would receive the token.",
 			observed: publishing(sample(t, "kc-gke-gcloud-exec.yaml")),
-			want:     refusal{unsupported, "nobody vouches for the server, so Argo CD does not send it a token of its own GCP identity. Set cluster.server to the server's URL, or set credentials.type to GCP"},
+			want:     refusal{unsupported, "o trusted source confirms the server, so Argo CD does not send it a token of its own GCP identity. Set cluster.server to the server's URL, or set credentials.type to GCP"},
 		},
 		"EKSPluginOfAnybody": {
 			reason:   "We should not use AWS's plugin on the word of a kubeconfig, because whoever writes it would receive the token.",
 			observed: publishing(sample(t, "kc-eks-awscli-plain.yaml")),
-			want:     refusal{unsupported, "nobody vouches for the server, so Argo CD does not send it a token of its own AWS identity. Set cluster.server to the server's URL, or set credentials.type to AWS"},
+			want:     refusal{unsupported, "o trusted source confirms the server, so Argo CD does not send it a token of its own AWS identity. Set cluster.server to the server's URL, or set credentials.type to AWS"},
 		},
 		"AzurePluginOfAnybody": {
 			reason:   "We should not use Azure's plugin on the word of a kubeconfig, because whoever writes it would receive the token.",
 			observed: publishing(sample(t, "kc-aks-aad-exec.yaml")),
-			want:     refusal{unsupported, "nobody vouches for the server, so Argo CD does not send it a token of its own Azure identity"},
+			want:     refusal{unsupported, "o trusted source confirms the server, so Argo CD does not send it a token of its own Azure identity"},
 		},
 		"GKEServerOfAnotherCluster": {
 			reason:   "We should believe GKE's status and not the kubeconfig, because a tenant may edit the connection Secret.",
@@ -467,7 +467,7 @@ func TestRefused(t *testing.T) {
 			reason:   "We should believe AKS's status and not the kubeconfig, also where the input names the type of the credentials.",
 			input:    "credentials: {type: GCP}",
 			observed: clusterOf(aks, map[string]string{"kubeconfig": kubeconfigOf("https://192.0.2.1", "")}),
-			want:     refusal{unsupported, "nobody vouches for the server, so Argo CD does not send it a token of its own GCP identity"},
+			want:     refusal{unsupported, "o trusted source confirms the server, so Argo CD does not send it a token of its own GCP identity"},
 		},
 		"AzureByTypeFromAKS": {
 			reason:   "We should believe AKS's status and not the kubeconfig, also where the input names the type of the credentials.",

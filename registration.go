@@ -32,14 +32,8 @@ const (
 	kindSecret = "Secret"
 )
 
-const (
-	// annotationCreated is what a provider sets once it has created what it manages.
-	annotationCreated = "crossplane.io/external-create-succeeded"
-
-	// annotationRepair has provider-kubernetes look at the Secret again: a changed
-	// annotation of the Object reconciles it, and nothing else does before its next poll.
-	annotationRepair = "argocd.fn.crossplane.io/repair"
-)
+// annotationCreated is what a provider sets once it has created what it manages.
+const annotationCreated = "crossplane.io/external-create-succeeded"
 
 // An identity is what of a registration cannot change without deleting the Secret, or
 // renaming the cluster. Argo CD deletes Applications after either.
@@ -125,8 +119,8 @@ func (id identity) objectName() string {
 	return strings.TrimRight(name, ".-") + hash
 }
 
-// A registration is what there is of a cluster's registration: the composed resource, an
-// Object that holds the cluster Secret's manifest or that Secret itself, and the Secret as
+// A registration is what exists of a cluster's registration: the composed resource, which is
+// an Object that holds the cluster Secret's manifest or that Secret itself, and the Secret as
 // Crossplane read it. A nil registration has nothing.
 type registration struct {
 	identity
@@ -134,7 +128,7 @@ type registration struct {
 	// resourceName is the composition resource name.
 	resourceName string
 
-	// resource is the composed resource; nil if only its Secret is there.
+	// resource is the composed resource; nil if only its Secret exists.
 	resource *structpb.Struct
 
 	// manifest of the Secret that the composed resource holds; that of the Secret if there
@@ -467,197 +461,4 @@ func secretManifest(res *structpb.Struct) *structpb.Struct {
 		}
 	}
 	return out
-}
-
-// A standing is how the Secret compares with what is composed.
-type standing int
-
-const (
-	// unknown is a Secret that cannot be read.
-	unknown standing = iota
-
-	// absent is a Secret that does not exist, or that Argo CD does not take for a cluster.
-	absent
-
-	// current is a Secret that is as composed.
-	current
-
-	// outdated is a Secret that is as it was composed before.
-	outdated
-
-	// edited is a Secret that somebody else changed.
-	edited
-)
-
-// standing returns how the Secret compares with the manifest that is composed now.
-func (r *registration) standing(manifest *structpb.Struct) standing {
-	switch {
-	case r == nil || !r.read:
-		return unknown
-	case r.secret == nil, stringAt(r.secret, "metadata", "labels", argocd.LabelSecretType) != argocd.SecretTypeCluster:
-		return absent
-	case covers(r.secret, manifest):
-		return current
-	case !isUsable(r.secret):
-		return edited
-	case r.kind == kindSecret:
-		// Crossplane updates it in this pass, whoever changed it.
-		return outdated
-	case covers(r.secret, r.manifest), r.hasSeen():
-		return outdated
-	}
-	return edited
-}
-
-// hasSeen reports whether the Secret is as the provider saw it last, except for what others
-// added. The provider may hide its data.
-func (r *registration) hasSeen() bool {
-	seen := structAt(r.resource, "status", "atProvider", "manifest")
-	return r.seen("resourceVersion") == stringAt(r.secret, "metadata", "resourceVersion") ||
-		len(structAt(seen, "data").GetFields()) > 0 && covers(r.secret, seen)
-}
-
-// sawAnother reports whether the provider last saw a Secret that does not have all that is
-// composed. It may hide the data.
-func (r *registration) sawAnother(manifest *structpb.Struct) bool {
-	seen := structAt(r.resource, "status", "atProvider", "manifest")
-	return len(structAt(seen, "data").GetFields()) > 0 && !covers(seen, manifest)
-}
-
-// isUsable reports whether Argo CD can make a client of a Secret.
-func isUsable(secret *structpb.Struct) bool {
-	cfg, err := argocd.ParseClusterConfig([]byte(decode(secret, "config")))
-	return err == nil && cfg.Check() == nil && decode(secret, "server") != "" && decode(secret, "name") != ""
-}
-
-// covers reports whether a Secret has all that a manifest has. Labels, annotations and data
-// that others add make no difference, except for data that Argo CD reads.
-func covers(secret, manifest *structpb.Struct) bool {
-	for _, f := range []string{"labels", "annotations"} {
-		has := structAt(secret, "metadata", f).GetFields()
-		for k, v := range structAt(manifest, "metadata", f).GetFields() {
-			if h, ok := has[k]; !ok || h.GetStringValue() != v.GetStringValue() {
-				return false
-			}
-		}
-	}
-	for _, f := range []string{"namespace", "name"} {
-		if stringAt(secret, "metadata", f) != stringAt(manifest, "metadata", f) {
-			return false
-		}
-	}
-	has, wants := structAt(secret, "data").GetFields(), structAt(manifest, "data").GetFields()
-	keys := append(slices.Collect(maps.Keys(wants)), argocd.DataKeys()...)
-	return !slices.ContainsFunc(keys, func(k string) bool { return has[k].GetStringValue() != wants[k].GetStringValue() })
-}
-
-// repair returns the value of the annotation that has the provider repair the Secret; empty
-// if the Secret needs no repair, or the provider knows already.
-func (r *registration) repair(s standing) string {
-	if r == nil || r.resource == nil || r.kind != kindObject || !r.read || r.terminating() {
-		return ""
-	}
-	seen := r.seen("resourceVersion")
-	switch {
-	case s == absent && r.secret == nil:
-		if seen == "" {
-			return ""
-		}
-		return "absent-after-" + seen
-	case s == absent, s == edited:
-		v := stringAt(r.secret, "metadata", "resourceVersion")
-		note := "differs-at-" + v
-		if v == seen && stringAt(r.resource, "metadata", "annotations", annotationRepair) != note {
-			return ""
-		}
-		return note
-	}
-	return ""
-}
-
-// A composition is what is composed of a registration.
-type composition struct {
-	identity
-
-	// objectName is the name of an Object.
-	objectName string
-
-	// manifest of the Secret.
-	manifest *structpb.Struct
-
-	// policies of an Object; the provider's own if there are none. repair is the value of
-	// its annotation.
-	policies []v1beta1.ManagementAction
-	repair   string
-
-	// watch has the provider watch the Secret.
-	watch bool
-}
-
-// resource returns the composed resource.
-func (c *composition) resource() *structpb.Struct {
-	if c.kind == kindSecret {
-		return c.manifest
-	}
-	metadata := fields{"name": structpb.NewStringValue(c.objectName)}
-	if c.repair != "" {
-		metadata["annotations"] = fields{annotationRepair: structpb.NewStringValue(c.repair)}.value()
-	}
-	ref := fields{"name": structpb.NewStringValue(c.config.name)}
-	if c.config.kind != "" {
-		ref["kind"] = structpb.NewStringValue(c.config.kind)
-	}
-	none := structpb.NewListValue(&structpb.ListValue{})
-	spec := fields{
-		"providerConfigRef": ref.value(),
-		"forProvider":       fields{"manifest": structpb.NewStructValue(c.manifest)}.value(),
-		// Empty, so that nobody else adds any.
-		"references":        none,
-		"connectionDetails": none,
-	}
-	if len(c.policies) > 0 {
-		list := &structpb.ListValue{}
-		for _, p := range c.policies {
-			list.Values = append(list.Values, structpb.NewStringValue(string(p)))
-		}
-		spec["managementPolicies"] = structpb.NewListValue(list)
-	}
-	if c.watch {
-		spec["watch"] = structpb.NewBoolValue(true)
-	}
-	return fields{
-		"apiVersion": structpb.NewStringValue(c.apiVersion),
-		"kind":       structpb.NewStringValue(c.kind),
-		"metadata":   metadata.value(),
-		"spec":       spec.value(),
-	}.value().GetStructValue()
-}
-
-type fields map[string]*structpb.Value
-
-func (f fields) value() *structpb.Value {
-	return structpb.NewStructValue(&structpb.Struct{Fields: f})
-}
-
-// newComposition returns what is composed of a cluster under an identity, in place of what
-// there was.
-func newComposition(id identity, was *registration, c *argocd.Cluster, out *v1beta1.Output) (*composition, error) {
-	manifest, err := structpb.NewStruct(c.Secret(id.namespace, id.name))
-	if err != nil {
-		return nil, errors.New("cannot compose the cluster Secret")
-	}
-	comp := &composition{
-		identity:   id,
-		objectName: id.objectName(),
-		manifest:   manifest,
-		policies:   out.ManagementPolicies(),
-		watch:      out.ArgoCD == v1beta1.ArgoCDRemote,
-	}
-	// Crossplane never renames a composed resource.
-	if was != nil && was.resource != nil && was.kind == kindObject {
-		if n := stringAt(was.resource, "metadata", "name"); n != "" {
-			comp.objectName = n
-		}
-	}
-	return comp, nil
 }

@@ -28,7 +28,7 @@ const (
 	maxSecretName = validation.DNS1123SubdomainMaxLength
 )
 
-// A Cluster is what a cluster Secret tells Argo CD.
+// A Cluster is what a cluster Secret contains.
 type Cluster struct {
 	// Name by which Applications and ApplicationSets know the cluster.
 	Name string

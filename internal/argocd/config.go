@@ -50,8 +50,8 @@ type ExecProviderConfig struct {
 	Config map[string]any `json:"config,omitempty"`
 }
 
-// NewClusterConfig returns the config with which Argo CD reaches the cluster, but does
-// not authenticate yet.
+// NewClusterConfig returns a config that reaches and verifies the server, without
+// credentials.
 func NewClusterConfig(c *kubeconfig.Connection) *ClusterConfig {
 	return &ClusterConfig{
 		TLSClientConfig:    TLSClientConfig{Insecure: c.Insecure, ServerName: c.TLSServerName, CAData: c.CAData},
@@ -61,7 +61,7 @@ func NewClusterConfig(c *kubeconfig.Connection) *ClusterConfig {
 }
 
 // UseCredential has Argo CD authenticate by a kubeconfig's certificate, token, or
-// username and password. It reports false where there is none of them.
+// username and password. It reports false if there is none of them.
 func (cfg *ClusterConfig) UseCredential(c kubeconfig.Credential) bool {
 	switch {
 	case c.ClientCertificate != nil:

@@ -115,7 +115,7 @@ func TestUsePluginRefused(t *testing.T) {
 	}
 	const (
 		identity  = ", which would let the kubeconfig choose the identity that Argo CD uses; set credentials.type "
-		arguments = " with arguments for which Argo CD has no equivalent; set credentials.type to AWS, Azure, GCP or Exec"
+		arguments = " with arguments that have no equivalent in Argo CD; set credentials.type to AWS, Azure, GCP or Exec"
 		serverID  = "the kubeconfig's user names an Azure server application other than AKS's own, so it would choose what Argo CD's token is for; set credentials.type Azure and credentials.azure.serverID"
 	)
 	azure := func(flag string) string {
@@ -128,11 +128,11 @@ func TestUsePluginRefused(t *testing.T) {
 	}
 	cases := map[string]test{
 		"None":             {"We should say how to do without credentials.", kubeconfig.Credential{}, "the kubeconfig's user has no credentials; set credentials.type to AWS, Azure, GCP or Exec"},
-		"Unknown":          {"We should name a plugin that we do not know.", exec("my-plugin", "canary"), "the kubeconfig's user runs the plugin my-plugin, for which Argo CD has no equivalent; set credentials.type to AWS, Azure, GCP or Exec"},
-		"UnknownUnnamed":   {"We should not repeat what does not look like a name.", exec("canary\nplugin"), "the kubeconfig's user runs the plugin (name withheld), for which Argo CD has no equivalent; set credentials.type to AWS, Azure, GCP or Exec"},
-		"UnknownNewline":   {"We should not repeat a line break at the end of a name.", exec("canary\n"), "the kubeconfig's user runs the plugin (name withheld), for which Argo CD has no equivalent; set credentials.type to AWS, Azure, GCP or Exec"},
-		"AuthProvider":     {"We should name an auth-provider that we do not know.", authProvider("oidc", nil), "the kubeconfig's user has the auth-provider oidc, for which Argo CD has no equivalent; set credentials.type to AWS, Azure, GCP or Exec"},
-		"AuthProviderName": {"We should not repeat what does not look like a name.", authProvider("a b", nil), "the kubeconfig's user has the auth-provider (name withheld), for which Argo CD has no equivalent; set credentials.type to AWS, Azure, GCP or Exec"},
+		"Unknown":          {"We should name a plugin that we do not know.", exec("my-plugin", "canary"), "the kubeconfig's user runs the plugin my-plugin, which has no equivalent in Argo CD; set credentials.type to AWS, Azure, GCP or Exec"},
+		"UnknownUnnamed":   {"We should not repeat what does not look like a name.", exec("canary\nplugin"), "the kubeconfig's user runs the plugin (name withheld), which has no equivalent in Argo CD; set credentials.type to AWS, Azure, GCP or Exec"},
+		"UnknownNewline":   {"We should not repeat a line break at the end of a name.", exec("canary\n"), "the kubeconfig's user runs the plugin (name withheld), which has no equivalent in Argo CD; set credentials.type to AWS, Azure, GCP or Exec"},
+		"AuthProvider":     {"We should name an auth-provider that we do not know.", authProvider("oidc", nil), "the kubeconfig's user has the auth-provider oidc, which has no equivalent in Argo CD; set credentials.type to AWS, Azure, GCP or Exec"},
+		"AuthProviderName": {"We should not repeat what does not look like a name.", authProvider("a b", nil), "the kubeconfig's user has the auth-provider (name withheld), which has no equivalent in Argo CD; set credentials.type to AWS, Azure, GCP or Exec"},
 
 		"AWSRoleARN":     {"A role is the caller's.", aws("--role-arn", "canary"), "the kubeconfig's user runs aws with --role-arn" + identity + "AWS and credentials.aws.roleARN instead"},
 		"AWSRole":        {"aws eks update-kubeconfig --role-arn writes --role.", aws("--role", "canary"), "the kubeconfig's user runs aws with --role" + identity + "AWS and credentials.aws.roleARN instead"},

@@ -81,8 +81,8 @@ func check(pattern *regexp.Regexp, s, problem string) []string {
 	return []string{problem}
 }
 
-// OwnIdentity returns the identity of its own by which a config has Argo CD authenticate, and
-// the cloud that it is of: AWS, Azure or GCP. It reports false unless the config is exactly what
+// OwnIdentity returns the cloud identity of Argo CD's own that a config uses, and its cloud:
+// AWS, Azure or GCP. It reports false unless the config is exactly what
 // UseAWS, UseAzure or UseGCP make of such an identity, and all its values are fine.
 func (cfg *ClusterConfig) OwnIdentity() (provider string, aws AWSIdentity, azure AzureIdentity, ok bool) {
 	want := ClusterConfig{}
@@ -108,7 +108,7 @@ func (cfg *ClusterConfig) OwnIdentity() (provider string, aws AWSIdentity, azure
 	return provider, aws, azure, true
 }
 
-// awsIdentity returns what UseAWS may have been given. That it was has yet to be seen.
+// awsIdentity returns what UseAWS may have been given. The caller must check that it was.
 func (cfg *ClusterConfig) awsIdentity() AWSIdentity {
 	if a := cfg.AWSAuthConfig; a != nil {
 		return AWSIdentity{ClusterName: a.ClusterName, RoleARN: a.RoleARN, Profile: a.Profile}
@@ -131,7 +131,7 @@ func (i *AWSIdentity) valid() bool {
 	return len(CheckEKSClusterName(i.ClusterName))+len(CheckRoleARN(i.RoleARN))+len(CheckAWSProfile(i.Profile))+len(CheckAWSRegion(i.Region)) == 0
 }
 
-// azureIdentity returns what UseAzure may have been given. That it was has yet to be seen.
+// azureIdentity returns what UseAzure may have been given. The caller must check that it was.
 func (cfg *ClusterConfig) azureIdentity() AzureIdentity {
 	env := cfg.ExecProviderConfig.Env
 	return AzureIdentity{
@@ -152,7 +152,7 @@ func sameCredentials(a, b *ClusterConfig) bool {
 		c.TLSClientConfig = TLSClientConfig{CertData: c.TLSClientConfig.CertData, KeyData: c.TLSClientConfig.KeyData}
 		c.DisableCompression, c.ProxyURL = false, ""
 	}
-	// As JSON, which does not tell an empty map from a missing one.
+	// As JSON, in which an empty map and a missing one are the same.
 	ja, errA := json.Marshal(&ca)
 	jb, errB := json.Marshal(&cb)
 	return errA == nil && errB == nil && bytes.Equal(ja, jb)

@@ -62,7 +62,7 @@ func (cfg *ClusterConfig) useExecOf(e *kubeconfig.Exec) error {
 	case "aws-iam-authenticator":
 		return cfg.useIAMAuthenticator(e)
 	}
-	return kubeconfig.Unsupported("the kubeconfig's user runs the plugin " + pluginName(e.Name) + ", for which Argo CD has no equivalent" + setType)
+	return kubeconfig.Unsupported("the kubeconfig's user runs the plugin " + pluginName(e.Name) + ", which has no equivalent in Argo CD" + setType)
 }
 
 func (cfg *ClusterConfig) useAuthProvider(p *kubeconfig.AuthProvider) error {
@@ -77,7 +77,7 @@ func (cfg *ClusterConfig) useAuthProvider(p *kubeconfig.AuthProvider) error {
 		cfg.UseGCP()
 		return nil
 	}
-	return kubeconfig.Unsupported("the kubeconfig's user has the auth-provider " + pluginName(p.Name) + ", for which Argo CD has no equivalent" + setType)
+	return kubeconfig.Unsupported("the kubeconfig's user has the auth-provider " + pluginName(p.Name) + ", which has no equivalent in Argo CD" + setType)
 }
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
@@ -139,7 +139,7 @@ func (f *flags) refuseP(field, name, short string) {
 // error quotes the arguments, and so is dropped.
 func (f *flags) parse(e *kubeconfig.Exec, subcommand ...string) error {
 	if err := f.Parse(e.Args); err != nil || !slices.Equal(f.Args(), subcommand) {
-		return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " with arguments for which Argo CD has no equivalent" + setType)
+		return kubeconfig.Unsupported("the kubeconfig's user runs " + e.Name + " with arguments that have no equivalent in Argo CD" + setType)
 	}
 	for _, r := range f.refused {
 		if f.Changed(r.name) {

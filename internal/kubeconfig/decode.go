@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// MaxSize is the size in bytes up to which a kubeconfig is read. Real ones have a
+	// MaxSize is the size in bytes of the largest kubeconfig that is read. Real ones have a
 	// few KiB, and a whole Secret may have no more than 1 MiB.
 	MaxSize = 512 << 10
 

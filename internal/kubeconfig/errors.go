@@ -6,8 +6,8 @@ type Reason string
 
 // Why a kubeconfig gives no connection.
 const (
-	// InvalidKubeconfig is a kubeconfig that cannot be read, or one with which
-	// nobody could connect.
+	// InvalidKubeconfig is a kubeconfig that cannot be read, or that cannot work for any
+	// client.
 	InvalidKubeconfig Reason = "InvalidKubeconfig"
 
 	// UnsupportedCredentials is a kubeconfig whose user authenticates in a way

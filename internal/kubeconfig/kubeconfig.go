@@ -115,7 +115,7 @@ type Options struct {
 	// NoCredential leaves the user out, whatever there is wrong with it.
 	NoCredential bool
 
-	// Now is the time at which a certificate or a token must not have expired.
+	// Now is the time that certificates and tokens are checked against.
 	Now time.Time
 }
 
@@ -213,7 +213,7 @@ func connection(cluster *api.Cluster, o Options) (*Connection, error) {
 	var err error
 	if c.Server == "" {
 		if c.Server, err = Server(cluster.Server); err != nil {
-			return nil, Invalid("the kubeconfig's server " + err.Error() + ". Set cluster.server to the address at which Argo CD reaches the cluster")
+			return nil, Invalid("the kubeconfig's server " + err.Error() + ". Set cluster.server to an address that Argo CD can reach")
 		}
 	}
 	if o.TLSServerName == "" && c.TLSServerName != "" && len(CheckTLSServerName(c.TLSServerName)) > 0 {

@@ -325,7 +325,7 @@ other: [~, 1, 1.5, !x y]`,
 		"Loopback": {
 			reason: "We should refuse localhost, because Argo CD would connect to itself.",
 			data:   kubeconfigOf("https://localhost:6443", "token: fake-token"),
-			want:   want{err: Invalid("the kubeconfig's server is a loopback address, which Argo CD would resolve to its own Pod. Set cluster.server to the address at which Argo CD reaches the cluster")},
+			want:   want{err: Invalid("the kubeconfig's server is a loopback address, which Argo CD would resolve to its own Pod. Set cluster.server to an address that Argo CD can reach")},
 		},
 		"NotGKEDNSEndpoint": {
 			reason: "We should keep the CA of a server whose name only ends like that of GKE's DNS endpoints.",

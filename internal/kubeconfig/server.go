@@ -122,7 +122,7 @@ func parseURL(s string, schemes ...string) (parsedURL, error) {
 	case strings.Contains(authority, "@"):
 		return parsedURL{}, errors.New("holds credentials, which are not copied; use a URL without")
 	case strings.ContainsAny(rest, "?#"):
-		// url.Parse does not tell an empty fragment from none.
+		// url.Parse drops an empty fragment.
 		return parsedURL{}, errors.New("has a query or a fragment")
 	case strings.Contains(authority, "%"):
 		return parsedURL{}, errors.New("has a zone or an escaped character in its host")

@@ -246,9 +246,13 @@ clusters: [{name: c, cluster: {server: "https://replaced.example.org"%s%s}}],
 contexts: [{name: c, context: {cluster: c, user: u}}],
 users: [{name: u, user: {%s}}]}`, authority, tc.extra, tc.user)
 			passed.Store(0)
+			proxy := ""
+			if tc.proxy != "" {
+				proxy = ", proxyURL: " + tc.proxy
+			}
 
 			c := readBack(t, register(t, cluster{
-				input:   fmt.Sprintf("cluster: {server: %s/, proxyURL: %q}\n", tc.server.URL, tc.proxy) + tc.input,
+				input:   fmt.Sprintf("cluster: {server: %s/%s}\n", tc.server.URL, proxy) + tc.input,
 				details: map[string]string{"kubeconfig": kubeconfig},
 			}))
 			cfg, err := c.RESTConfig()
