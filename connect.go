@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -89,25 +90,50 @@ type connector struct {
 	given *given
 	src   source
 
+	// token is only for type Token.
+	token token
+
 	// clouds are the observed clusters of clouds that may vouch for a server.
 	clouds clouds
 	now    time.Time
 }
 
-// connect returns how Argo CD is to connect by the kubeconfig.
+// needsKubeconfig reports whether a kubeconfig is needed to connect. It is not where the input
+// gives the server, and the token comes with its CA.
+func needsKubeconfig(in *v1beta1.ClusterRegistration, g *given, t token) bool {
+	isSet := in.KubeconfigFrom != (v1beta1.KubeconfigSource{Type: v1beta1.KubeconfigSourceComposedResource})
+	givesServer := g.server.value != "" || g.server.missing
+	return in.Credentials.Type != v1beta1.CredentialsToken || isSet || !givesServer || t.value != "" && t.ca == nil
+}
+
+// connect returns how Argo CD is to connect.
 func (c *connector) connect() (connection, error) {
 	credentials := c.in.Credentials.Type
-	parsed, err := kubeconfig.Parse(c.src.kubeconfig, kubeconfig.Options{
+	options := kubeconfig.Options{
 		Context:       c.in.KubeconfigFrom.Context,
 		Server:        c.given.server.value,
 		TLSServerName: c.given.tlsServerName.value,
 		ProxyURL:      c.given.proxyURL.value,
 		AllowInsecure: c.in.Credentials.AllowInsecure,
 		NoCredential:  credentials != v1beta1.CredentialsAuto && credentials != v1beta1.CredentialsKubeconfig,
+		CAData:        c.token.ca,
 		Now:           c.now,
-	})
+	}
+	parse := func() (*kubeconfig.Connection, error) { return kubeconfig.Parse(c.src.kubeconfig, options) }
+	if !needsKubeconfig(c.in, c.given, c.token) {
+		parse = func() (*kubeconfig.Connection, error) { return kubeconfig.Direct(options) }
+	}
+	parsed, err := parse()
 	if err != nil {
 		return connection{}, err
+	}
+	if credentials == v1beta1.CredentialsToken {
+		if parsed.Credential, err = kubeconfig.Token(c.token.value, c.token.what, c.now); err != nil {
+			return connection{}, err
+		}
+		if err := c.vouchForToken(parsed); err != nil {
+			return connection{}, err
+		}
 	}
 	cfg := argocd.NewClusterConfig(parsed)
 	if err := c.authenticate(cfg, parsed.Credential); err != nil {
@@ -150,9 +176,18 @@ func plugin(in *v1beta1.ExecCredentials) argocd.ExecProviderConfig {
 	}
 }
 
+// choosesIdentity reports whether the author has Argo CD use its own identity, by the type of the
+// credentials.
+func (c *connector) choosesIdentity() bool {
+	t := c.in.Credentials.Type
+	return t == v1beta1.CredentialsAWS || t == v1beta1.CredentialsAzure || t == v1beta1.CredentialsGCP
+}
+
 // authenticate has Argo CD authenticate as the input says.
 func (c *connector) authenticate(cfg *argocd.ClusterConfig, cred kubeconfig.Credential) error {
 	switch c.in.Credentials.Type {
+	case v1beta1.CredentialsToken:
+		cfg.UseCredential(cred)
 	case v1beta1.CredentialsAWS:
 		cfg.UseAWS(c.aws())
 	case v1beta1.CredentialsAzure:
@@ -205,7 +240,7 @@ func (c *connector) vouch(cfg *argocd.ClusterConfig, server string) error {
 	}
 	// The author chose the identity, and where the kubeconfig comes from. The XR's user may
 	// still not choose the server.
-	explicit := c.in.Credentials.Type != v1beta1.CredentialsAuto
+	explicit := c.choosesIdentity()
 	if explicit && cloudOf(c.src.resource) == "" && given.value == "" {
 		return nil
 	}
@@ -221,6 +256,23 @@ func (c *connector) vouch(cfg *argocd.ClusterConfig, server string) error {
 		return kubeconfig.Unsupported(fields + " does not name the cluster's server" + means + provider + set)
 	}
 	return kubeconfig.Unsupported("the server is not one that " + fields + " names" + means + provider + set)
+}
+
+// vouchForToken returns a problem if a token that is not the kubeconfig's would be sent to a
+// server that the kubeconfig chose, and that is not the cluster's. With a CA of its own, the
+// token only goes to a server that this CA confirms.
+func (c *connector) vouchForToken(parsed *kubeconfig.Connection) error {
+	if len(c.token.ca) > 0 && bytes.Equal(parsed.CAData, c.token.ca) || c.given.server.author && c.given.server.value == parsed.Server {
+		return nil
+	}
+	if c.given.server.value != "" && len(parsed.CAData) == 0 {
+		return kubeconfig.Unsupported("cluster.serverFrom reads a field that the XR's user can write, and " + c.token.what + " comes without a CA to verify the server with. Have its source publish the CA (credentials.token.caKey)")
+	}
+	names := serversOf(c.src.resource)
+	if len(names) == 0 || slices.Contains(names, hostPort(parsed.Server)) {
+		return nil
+	}
+	return kubeconfig.Unsupported("the server is not one that status.atProvider of composed resource " + c.src.resourceName + " names, so Argo CD does not send it " + c.token.what + ". Set cluster.server to the server's URL, or have the token's source publish the CA (credentials.token.caKey)")
 }
 
 // checkAuthor returns a problem if Argo CD would send a token of its own identity to where

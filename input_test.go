@@ -64,7 +64,7 @@ output:
 			observed: good,
 			want: []string{
 				"kubeconfigFrom.resourceName: Forbidden",
-				`credentials.type: Unsupported value: "Magic": supported values: "Auto", "Kubeconfig", "AWS", "Azure", "GCP", "Exec"`,
+				`credentials.type: Unsupported value: "Magic": supported values: "Auto", "Kubeconfig", "Token", "AWS", "Azure", "GCP", "Exec"`,
 				"cluster.name: Invalid value: \"in-cluster\"",
 				"cluster.nameFrom: Forbidden: may not be set together with name",
 				"cluster.server: Invalid value: uses http, which would send credentials unencrypted; use https",
@@ -190,6 +190,39 @@ credentials: {type: Azure, azure: {tenantID: a, tenantIDFrom: {fieldPath: spec.a
 				"credentials.azure.tenantIDFrom: Forbidden: may not be set together with tenantID",
 				"credentials.azure.clientIDFrom: Forbidden: may not be set together with clientID",
 			},
+		},
+		"TokenMissing": {
+			reason:   "We should say what a type needs, because without it there is no token.",
+			input:    "credentials: {type: Token}",
+			observed: good,
+			want:     []string{"credentials.token: Required value: must be set with type Token"},
+		},
+		"TokenWithoutSource": {
+			reason:   "We should require a source, because any composed resource may have a token.",
+			input:    "credentials: {type: Token, token: {key: x}}",
+			observed: good,
+			want:     []string{"credentials.token.resourceName: Required value: or secretRef must be set"},
+		},
+		"TokenWithTwoSources": {
+			reason:   "We should refuse two sources, because we cannot know which is meant.",
+			input:    "credentials: {type: Token, token: {resourceName: token, secretRef: {nameFrom: {fieldPath: spec.x}, namespaceFrom: {fieldPath: spec.x}}}}",
+			observed: good,
+			want: []string{
+				"credentials.token.secretRef: Forbidden: may not be set together with resourceName",
+				`credentials.token.secretRef.namespaceFrom.fieldPath: Unsupported value: "spec.x"`,
+			},
+		},
+		"TokenOfItself": {
+			reason:   "We should refuse the registration itself as the token's source, because it publishes none.",
+			input:    "credentials: {type: Token, token: {resourceName: argocd-cluster}}",
+			observed: good,
+			want:     []string{"credentials.token.resourceName: Invalid value: \"argocd-cluster\": must not be output.resourceName"},
+		},
+		"TokenOfAnotherType": {
+			reason:   "We should refuse a token for another type, because it would do nothing.",
+			input:    "credentials: {token: {secretRef: {name: x}}}",
+			observed: good,
+			want:     []string{"credentials.token: Forbidden: may only be set with type Token", "credentials.token.secretRef.namespace: Required value: must be set for cluster-scoped XRs"},
 		},
 		"OutputAuto": {
 			reason:   "We should refuse a type that there is not, because it would do nothing.",

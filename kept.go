@@ -95,7 +95,9 @@ func (c *connector) forbids(cfg *argocd.ClusterConfig, server string) string {
 	}
 	allowed := false
 	switch in.Type {
-	case v1beta1.CredentialsAuto:
+	case v1beta1.CredentialsAuto, v1beta1.CredentialsToken:
+		// Until there is a token, a cluster that was registered by another type keeps its
+		// credentials.
 		allowed = !own || aws.RoleARN == "" && aws.Profile == "" && az.ClientID == "" && az.LoginMethod == "" && argocd.IsAKSServerID(az.ServerID)
 	case v1beta1.CredentialsKubeconfig:
 		allowed = !own
@@ -159,7 +161,7 @@ func (c *connector) disowned(cfg *argocd.ClusterConfig, server, provider, eks st
 	}
 	// The author chose the identity, and where the kubeconfig comes from, if it is not one that
 	// is found by what the composed resource says.
-	explicit := c.in.Credentials.Type != v1beta1.CredentialsAuto && cloudOf(c.src.resource) == "" && given.value == "" && !given.missing
+	explicit := c.choosesIdentity() && cloudOf(c.src.resource) == "" && given.value == "" && !given.missing
 	from := &c.in.KubeconfigFrom
 	if explicit && (from.Type != v1beta1.KubeconfigSourceComposedResource || from.ResourceName != "") {
 		return ""

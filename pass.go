@@ -50,6 +50,7 @@ type pass struct {
 	// is kept, if the input does not forbid it.
 	connector *connector
 	src       source
+	token     token
 	conn      connection
 	connErr   error
 	forbidden string
@@ -125,16 +126,23 @@ func (p *pass) describe() {
 // connect finds out how Argo CD connects to the cluster. A connection that cannot be found
 // out now stays as it is.
 func (p *pass) connect(req *fnv1.RunFunctionRequest) {
-	p.src, p.connErr = findSource(req, p.in, p.xr, p.was)
-	require(p.rsp, requirementKubeconfig, p.src.secret)
-	given, err := readGiven(p.in, p.xr)
-	p.connector = &connector{in: p.in, given: given, src: p.src, clouds: req.GetObserved().GetResources(), now: p.now}
-	if p.connErr != nil || err != nil {
-		var all problems
-		all.add(p.connErr)
+	given, givenErr := readGiven(p.in, p.xr)
+	var tokenErr error
+	if p.in.Credentials.Type == v1beta1.CredentialsToken {
+		p.token, tokenErr = findToken(req, p.in.Credentials.Token, p.xr)
+		require(p.rsp, requirementToken, p.token.secret)
+	}
+	var all problems
+	if needsKubeconfig(p.in, given, p.token) {
+		var err error
+		p.src, err = findSource(req, p.in, p.xr, p.was)
+		require(p.rsp, requirementKubeconfig, p.src.secret)
 		all.add(err)
-		p.connErr = all
-	} else {
+	}
+	all.add(givenErr)
+	all.add(tokenErr)
+	p.connector = &connector{in: p.in, given: given, src: p.src, token: p.token, clouds: req.GetObserved().GetResources(), now: p.now}
+	if p.connErr = all.error(); p.connErr == nil {
 		p.conn, p.connErr = p.connector.connect()
 	}
 	if p.connErr == nil && p.was.pinned(p.xr) && p.isOtherCluster() {
@@ -437,10 +445,11 @@ func (p *pass) holds(reason string) {
 	default:
 		return
 	}
-	if p.src.secret == nil {
-		return
+	watched := p.src.secret != nil
+	if p.in.Credentials.Type == v1beta1.CredentialsToken {
+		watched = p.token.secret != nil && (watched || !needsKubeconfig(p.in, p.connector.given, p.token))
 	}
-	if !p.secrets.capable {
+	if !watched || !p.secrets.capable {
 		return
 	}
 	d := ttlWatched

@@ -20,6 +20,7 @@ const (
 	reasonCredentialsExpired     = "CredentialsExpired"
 	reasonRegistering            = "Registering"
 	reasonWaitingForKubeconfig   = "WaitingForKubeconfig"
+	reasonWaitingForToken        = "WaitingForToken"
 	reasonWaitingForField        = "WaitingForField"
 	reasonInvalidField           = "InvalidField"
 	reasonAmbiguousKubeconfig    = "AmbiguousKubeconfig"
@@ -88,6 +89,10 @@ func (p problems) error() error {
 
 func waitingForKubeconfig(message string) error {
 	return &problem{reason: reasonWaitingForKubeconfig, message: message}
+}
+
+func waitingForToken(message string) error {
+	return &problem{reason: reasonWaitingForToken, message: message}
 }
 
 func waitingForField(from *v1beta1.FieldSource) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"maps"
 	"slices"
@@ -193,7 +192,7 @@ func formerRegistration(req *fnv1.RunFunctionRequest, source, conditionType stri
 	observed := req.GetObserved().GetResources()
 	// A step that waits has run under its name before: what is composed is another step's.
 	switch stringAt(conditionAt(xr.observed, conditionType), "reason") {
-	case reasonWaitingForKubeconfig, reasonWaitingForField, reasonInvalidField, reasonInvalidKubeconfig, reasonAmbiguousKubeconfig, reasonNameConflict, reasonServerConflict:
+	case reasonWaitingForKubeconfig, reasonWaitingForToken, reasonWaitingForField, reasonInvalidField, reasonInvalidKubeconfig, reasonAmbiguousKubeconfig, reasonNameConflict, reasonServerConflict:
 		return nil
 	}
 	var others []*registration
@@ -409,11 +408,7 @@ func (r *registration) data(key string) string {
 
 // decode returns the value of a key of a Secret's data; empty if there is none.
 func decode(secret *structpb.Struct, key string) string {
-	b, err := base64.StdEncoding.DecodeString(stringAt(secret, "data", key))
-	if err != nil {
-		return ""
-	}
-	return string(b)
+	return string(decodedAt(structAt(secret, "data"), key))
 }
 
 // metadata returns the Secret's labels or annotations.

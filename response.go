@@ -16,6 +16,9 @@ const (
 	// requirementKubeconfig holds the kubeconfig.
 	requirementKubeconfig = "kubeconfig"
 
+	// requirementToken holds the token of type Token.
+	requirementToken = "token"
+
 	// requirementSecret is the cluster Secret: the existing registration's, else the one to
 	// make. requirementWanted is the one to make where the existing registration never
 	// made one, and another is wanted now.

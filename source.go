@@ -138,41 +138,60 @@ func onlyKubeconfig(observed map[string]*fnv1.Resource, was *registration, own, 
 	return "", nil, &problem{reason: reasonAmbiguousKubeconfig, message: "several composed resources have published a kubeconfig; set kubeconfigFrom.resourceName to one of " + strings.Join(names, ", ")}
 }
 
-// requiredSecret returns the Secret that the input names as a source.
+// requiredSecret returns the Secret that the input names as a source of the kubeconfig.
 func requiredSecret(req *fnv1.RunFunctionRequest, from *v1beta1.KubeconfigSource, xr *composite) (source, error) {
-	ref := from.SecretRef
+	s, err := readSecret(req, requirementKubeconfig, from.SecretRef, xr, "kubeconfigFrom.secretRef", waitingForKubeconfig)
+	src := source{secret: s.selector}
+	if err != nil {
+		return src, err
+	}
+	if src.kubeconfig = find(decoded(s.data, from.Key), from.Key); src.kubeconfig == nil {
+		return src, noKubeconfig(s.what, len(s.data.GetFields()), from.Key, "has no data")
+	}
+	return src, nil
+}
+
+// A readingOf is what Crossplane read of a Secret that the input names.
+type readingOf struct {
+	// selector is how Crossplane finds the Secret; nil if its name is not known.
+	selector *fnv1.ResourceSelector
+
+	// what names the Secret in messages.
+	what string
+	data *structpb.Struct
+}
+
+// readSecret returns a Secret that the input names in a field. The error, of the kind that waiting
+// makes, says why it could not be read.
+func readSecret(req *fnv1.RunFunctionRequest, requirement string, ref *v1beta1.SecretReference, xr *composite, input string, waiting func(string) error) (readingOf, error) {
 	var missing problems
 	name, err := xr.text("a Secret's name", ref.Name, ref.NameFrom, checkSecretName)
 	missing.add(err)
 	namespace, err := xr.text("a namespace", ref.Namespace, ref.NamespaceFrom, checkNamespace)
 	missing.add(err)
 	if len(missing) > 0 {
-		return source{}, &problem{reason: problemOf(missing[0]).reason, message: missing.Error()}
+		return readingOf{}, missing
 	}
 	if namespace.value == "" {
 		namespace.value = xr.namespace
 	}
-	src := source{secret: secretSelector(namespace.value, name.value)}
+	r := readingOf{selector: secretSelector(namespace.value, name.value), what: fmt.Sprintf("Secret %s/%s", namespace.value, name.value)}
 
-	what := fmt.Sprintf("Secret %s/%s", namespace.value, name.value)
-	found, ok := req.GetRequiredResources()[requirementKubeconfig]
+	found, ok := req.GetRequiredResources()[requirement]
 	switch {
 	case !ok && !request.AdvertisesCapabilities(req):
 		// Crossplane v1 has only extra resources, which have no namespace, and so
 		// cannot be Secrets.
-		return src, waitingForKubeconfig(what + " cannot be read: this Crossplane does not support it. Upgrade to v2.0 or later")
+		return r, waiting(r.what + " cannot be read: this Crossplane does not support it. Upgrade to v2.0 or later")
 	case !ok:
-		return src, waitingForKubeconfig(what + " has been requested from Crossplane")
+		return r, waiting(r.what + " has been requested from Crossplane")
 	case len(found.GetItems()) == 0:
-		return src, waitingForKubeconfig(what + " does not exist; check kubeconfigFrom.secretRef")
+		return r, waiting(r.what + " does not exist; check " + input)
 	case !isNamed(found.GetItems()[0].GetResource(), namespace.value, name.value):
-		return src, waitingForKubeconfig(what + " has been requested from Crossplane")
+		return r, waiting(r.what + " has been requested from Crossplane")
 	}
-	data := structAt(found.GetItems()[0].GetResource(), "data")
-	if src.kubeconfig = find(decoded(data, from.Key), from.Key); src.kubeconfig == nil {
-		return src, noKubeconfig(what, len(data.GetFields()), from.Key, "has no data")
-	}
-	return src, nil
+	r.data = structAt(found.GetItems()[0].GetResource(), "data")
+	return r, nil
 }
 
 // decoded returns the values of a Secret's data that may be the kubeconfig.
@@ -183,12 +202,21 @@ func decoded(data *structpb.Struct, key string) map[string][]byte {
 	}
 	out := make(map[string][]byte, 1)
 	for _, k := range keys {
-		// An API server writes only base64.
-		if b, err := base64.StdEncoding.DecodeString(stringAt(data, k)); err == nil && len(b) > 0 {
+		if b := decodedAt(data, k); len(b) > 0 {
 			out[k] = b
 		}
 	}
 	return out
+}
+
+// decodedAt returns a value of a Secret's data; nil if there is none. An API server writes only
+// base64.
+func decodedAt(data *structpb.Struct, key string) []byte {
+	b, err := base64.StdEncoding.DecodeString(stringAt(data, key))
+	if err != nil {
+		return nil
+	}
+	return b
 }
 
 // connectionSecret returns the Secret to which a composed resource publishes its

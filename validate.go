@@ -62,7 +62,7 @@ func validate(in *v1beta1.ClusterRegistration, namespace string) field.ErrorList
 	if n := in.KubeconfigFrom.ResourceName; n != "" && n == in.Output.ResourceName {
 		errs = append(errs, field.Invalid(field.NewPath("kubeconfigFrom", "resourceName"), n, "must not be output.resourceName, which is the registration itself"))
 	}
-	errs = append(errs, validateCredentials(field.NewPath("credentials"), &in.Credentials)...)
+	errs = append(errs, validateCredentials(field.NewPath("credentials"), in, namespace)...)
 	errs = append(errs, validateCluster(field.NewPath("cluster"), &in.Cluster)...)
 	if t := in.ConditionType; t != "" {
 		errs = append(errs, invalid(field.NewPath("conditionType"), t, checkConditionType(t))...)
@@ -105,14 +105,16 @@ func validateSecretRef(path *field.Path, ref *v1beta1.SecretReference, namespace
 	return errs
 }
 
-func validateCredentials(path *field.Path, c *v1beta1.Credentials) field.ErrorList {
-	errs := oneOf(path.Child("type"), c.Type, v1beta1.CredentialsAuto, v1beta1.CredentialsKubeconfig, v1beta1.CredentialsAWS, v1beta1.CredentialsAzure, v1beta1.CredentialsGCP, v1beta1.CredentialsExec)
+func validateCredentials(path *field.Path, in *v1beta1.ClusterRegistration, namespace string) field.ErrorList {
+	c := &in.Credentials
+	errs := oneOf(path.Child("type"), c.Type, v1beta1.CredentialsAuto, v1beta1.CredentialsKubeconfig, v1beta1.CredentialsToken, v1beta1.CredentialsAWS, v1beta1.CredentialsAzure, v1beta1.CredentialsGCP, v1beta1.CredentialsExec)
 	for _, f := range []struct {
 		name     string
 		of       v1beta1.CredentialsType
 		set      bool
 		required bool
 	}{
+		{"token", v1beta1.CredentialsToken, c.Token != nil, true},
 		{"aws", v1beta1.CredentialsAWS, c.AWS != nil, true},
 		{"azure", v1beta1.CredentialsAzure, c.Azure != nil, false},
 		{"exec", v1beta1.CredentialsExec, c.Exec != nil, true},
@@ -124,6 +126,9 @@ func validateCredentials(path *field.Path, c *v1beta1.Credentials) field.ErrorLi
 			errs = append(errs, field.Required(path.Child(f.name), "must be set with type "+string(f.of)))
 		}
 	}
+	if c.Token != nil {
+		errs = append(errs, validateToken(path.Child("token"), c.Token, in.Output.ResourceName, namespace)...)
+	}
 	if c.AWS != nil {
 		errs = append(errs, validateAWS(path.Child("aws"), c.AWS)...)
 	}
@@ -132,6 +137,22 @@ func validateCredentials(path *field.Path, c *v1beta1.Credentials) field.ErrorLi
 	}
 	if c.Exec != nil {
 		errs = append(errs, validateExec(path.Child("exec"), c.Exec)...)
+	}
+	return errs
+}
+
+func validateToken(path *field.Path, t *v1beta1.TokenCredentials, own, namespace string) field.ErrorList {
+	var errs field.ErrorList
+	switch {
+	case t.ResourceName == "" && t.SecretRef == nil:
+		errs = append(errs, field.Required(path.Child("resourceName"), "or secretRef must be set"))
+	case t.ResourceName != "" && t.SecretRef != nil:
+		errs = append(errs, field.Forbidden(path.Child("secretRef"), "may not be set together with resourceName"))
+	case t.ResourceName == own:
+		errs = append(errs, field.Invalid(path.Child("resourceName"), t.ResourceName, "must not be output.resourceName, which is the registration itself"))
+	}
+	if t.SecretRef != nil {
+		errs = append(errs, validateSecretRef(path.Child("secretRef"), t.SecretRef, namespace)...)
 	}
 	return errs
 }

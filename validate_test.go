@@ -46,6 +46,8 @@ func TestEnums(t *testing.T) {
 			switch v {
 			case "AWS":
 				c.AWS = &v1beta1.AWSCredentials{ClusterName: &name}
+			case "Token":
+				c.Token = &v1beta1.TokenCredentials{ResourceName: "x"}
 			case "Exec":
 				c.Exec = &v1beta1.ExecCredentials{Command: "x"}
 			}

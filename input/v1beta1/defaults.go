@@ -17,6 +17,10 @@ const (
 	// DefaultProviderConfigName is the configuration that providers use by default.
 	DefaultProviderConfigName = "default"
 
+	// DefaultTokenKey and DefaultCAKey are the keys of a ServiceAccount's token Secret.
+	DefaultTokenKey = "token"
+	DefaultCAKey    = "ca.crt"
+
 	// DefaultExecAPIVersion is the API version that argocd-k8s-auth prints.
 	DefaultExecAPIVersion = "client.authentication.k8s.io/v1beta1"
 )
@@ -26,6 +30,9 @@ const (
 func (in *ClusterRegistration) Default() {
 	in.KubeconfigFrom.Type = cmp.Or(in.KubeconfigFrom.Type, KubeconfigSourceComposedResource)
 	in.Credentials.Type = cmp.Or(in.Credentials.Type, CredentialsAuto)
+	if t := in.Credentials.Token; t != nil {
+		t.Key, t.CAKey = cmp.Or(t.Key, DefaultTokenKey), cmp.Or(t.CAKey, DefaultCAKey)
+	}
 	if e := in.Credentials.Exec; e != nil {
 		e.APIVersion = cmp.Or(e.APIVersion, DefaultExecAPIVersion)
 	}
@@ -60,8 +67,14 @@ func (in *ClusterRegistration) fieldSources() []*FieldSource {
 		c.NameFrom, c.ServerFrom, c.TLSServerNameFrom, c.ProxyURLFrom, c.ProjectFrom,
 		c.NamespacesFrom, c.ClusterResourcesFrom, c.ShardFrom, c.DrainFrom,
 	}
-	if ref := in.KubeconfigFrom.SecretRef; ref != nil {
-		all = append(all, ref.NameFrom, ref.NamespaceFrom)
+	refs := []*SecretReference{in.KubeconfigFrom.SecretRef}
+	if t := in.Credentials.Token; t != nil {
+		refs = append(refs, t.SecretRef)
+	}
+	for _, ref := range refs {
+		if ref != nil {
+			all = append(all, ref.NameFrom, ref.NamespaceFrom)
+		}
 	}
 	if aws := in.Credentials.AWS; aws != nil {
 		all = append(all, aws.ClusterNameFrom, aws.RoleARNFrom, aws.RegionFrom)

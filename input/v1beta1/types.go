@@ -177,6 +177,10 @@ const (
 	// password, and never a plugin.
 	CredentialsKubeconfig CredentialsType = "Kubeconfig"
 
+	// CredentialsToken uses a token that the Composition made, for example that of a
+	// ServiceAccount on the cluster.
+	CredentialsToken CredentialsType = "Token"
+
 	// CredentialsAWS uses Argo CD's own AWS identity, for EKS.
 	CredentialsAWS CredentialsType = "AWS"
 
@@ -195,11 +199,11 @@ type Credentials struct {
 	// Type of the credentials. `Auto` uses the kubeconfig's client certificate, or its token,
 	// or its username and password, or else translates its plugin (kubelogin,
 	// gke-gcloud-auth-plugin, aws, aws-iam-authenticator) to Argo CD's own. `Kubeconfig` never
-	// uses a plugin. `AWS`, `Azure` and `GCP` have Argo CD use its own identity in the cloud,
-	// and `Exec` has it run the plugin in exec; of the kubeconfig, these use only the server
-	// and how to reach and verify it.
+	// uses a plugin. `Token` uses the token that token names. `AWS`, `Azure` and `GCP` have
+	// Argo CD use its own identity in the cloud, and `Exec` has it run the plugin in exec. Of
+	// the kubeconfig, these use only the server and how to reach and verify it.
 	// +optional
-	// +kubebuilder:validation:Enum=Auto;Kubeconfig;AWS;Azure;GCP;Exec
+	// +kubebuilder:validation:Enum=Auto;Kubeconfig;Token;AWS;Azure;GCP;Exec
 	// +kubebuilder:default=Auto
 	Type CredentialsType `json:"type,omitempty"`
 
@@ -208,6 +212,11 @@ type Credentials struct {
 	// such a kubeconfig.
 	// +optional
 	AllowInsecure bool `json:"allowInsecure,omitempty"`
+
+	// Token is where the token is read from. Required with type Token, and only allowed with
+	// it.
+	// +optional
+	Token *TokenCredentials `json:"token,omitempty"`
 
 	// AWS identifies the EKS cluster, and the role to use. Required with type AWS, and only
 	// allowed with it.
@@ -222,6 +231,30 @@ type Credentials struct {
 	// it.
 	// +optional
 	Exec *ExecCredentials `json:"exec,omitempty"`
+}
+
+// TokenCredentials configure where a bearer token is read from, and the CA of the server that
+// it is for.
+type TokenCredentials struct {
+	// ResourceName is the composition resource name of the composed resource whose connection
+	// details contain the token. Either resourceName or secretRef is required.
+	// +optional
+	ResourceName string `json:"resourceName,omitempty"`
+
+	// SecretRef names the Secret that contains the token. Requires Crossplane v2.0 or later.
+	// +optional
+	SecretRef *SecretReference `json:"secretRef,omitempty"`
+
+	// Key of the token.
+	// +optional
+	// +kubebuilder:default=token
+	Key string `json:"key,omitempty"`
+
+	// CAKey is the key of the CA, in PEM. If there is no such key, the kubeconfig's CA is
+	// used. With a CA and cluster.server, no kubeconfig is needed.
+	// +optional
+	// +kubebuilder:default=ca.crt
+	CAKey string `json:"caKey,omitempty"`
 }
 
 // AWSCredentials configure how Argo CD authenticates to EKS by its own AWS identity.

@@ -109,6 +109,10 @@ type Options struct {
 	TLSServerName string
 	ProxyURL      string
 
+	// CAData is the CA to use instead of the kubeconfig's, which is then not looked at. The
+	// server is always verified with it.
+	CAData []byte
+
 	// AllowInsecure lets a kubeconfig have insecure-skip-tls-verify.
 	AllowInsecure bool
 
@@ -139,6 +143,15 @@ func Parse(data []byte, o Options) (*Connection, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Direct returns the connection that the options alone describe, without a credential. It needs
+// a Server. Its errors are of type *Error.
+func Direct(o Options) (*Connection, error) { return connection(&api.Cluster{}, o) }
+
+// Token returns the credential that a token is. An Error's message names it by what.
+func Token(token, what string, now time.Time) (Credential, error) {
+	return bearerToken(strings.TrimSpace(token), what, now)
 }
 
 // Is reports whether the data is a kubeconfig with at least one context. It does
@@ -196,6 +209,10 @@ func selected(cfg *api.Config, name string) (*api.Cluster, *api.AuthInfo, error)
 
 // connection returns all of a connection except its credential.
 func connection(cluster *api.Cluster, o Options) (*Connection, error) {
+	if len(o.CAData) > 0 {
+		cluster = cluster.DeepCopy()
+		cluster.CertificateAuthority, cluster.CertificateAuthorityData, cluster.InsecureSkipTLSVerify = "", nil, false
+	}
 	if cluster.CertificateAuthority != "" {
 		return nil, Invalid("the kubeconfig's cluster refers to a file (certificate-authority); embed it as certificate-authority-data")
 	}
@@ -219,10 +236,13 @@ func connection(cluster *api.Cluster, o Options) (*Connection, error) {
 	if o.TLSServerName == "" && c.TLSServerName != "" && len(CheckTLSServerName(c.TLSServerName)) > 0 {
 		return nil, Invalid("the kubeconfig's tls-server-name is not a DNS name or an IP address; set cluster.tlsServerName")
 	}
+	if len(o.CAData) > 0 {
+		c.CAData = o.CAData
+	}
 	if c.Insecure || isGKEDNSEndpoint(c.Server) {
 		c.CAData = nil
 	}
-	if len(c.CAData) > 0 && len(CheckCA(c.CAData)) > 0 {
+	if len(c.CAData) > 0 && len(o.CAData) == 0 && len(CheckCA(c.CAData)) > 0 {
 		return nil, Invalid("the kubeconfig's certificate-authority-data does not hold a PEM certificate")
 	}
 	if c.ProxyURL == "" && cluster.ProxyURL != "" {
@@ -256,7 +276,7 @@ func credential(user *api.AuthInfo, now time.Time) (Credential, error) {
 			return c, nil
 		}
 		if token != "" {
-			if c, err := bearerToken(token, now); err == nil {
+			if c, err := bearerToken(token, kubeconfigToken, now); err == nil {
 				c.Notice = problem + ", so its token is used"
 				return c, nil
 			}
@@ -265,7 +285,7 @@ func credential(user *api.AuthInfo, now time.Time) (Credential, error) {
 	}
 	switch {
 	case token != "":
-		return bearerToken(token, now)
+		return bearerToken(token, kubeconfigToken, now)
 	case user.Username != "" && user.Password != "":
 		return Credential{BasicAuth: &BasicAuth{Username: user.Username, Password: user.Password}}, nil
 	case user.Exec != nil:
@@ -293,13 +313,16 @@ func clientCertificate(cert, key []byte, now time.Time) (c Credential, problem s
 	return Credential{ClientCertificate: &ClientCertificate{CertData: cert, KeyData: key}, NotAfter: notAfter}, ""
 }
 
-func bearerToken(token string, now time.Time) (Credential, error) {
+const kubeconfigToken = "the kubeconfig's token"
+
+// bearerToken returns the credential that a token is, which messages name by what.
+func bearerToken(token, what string, now time.Time) (Credential, error) {
 	if len(CheckToken(token)) > 0 {
-		return Credential{}, Invalid("the kubeconfig's token holds a space or a control character")
+		return Credential{}, Invalid(what + " holds a space or a control character")
 	}
 	notAfter := TokenNotAfter(token)
 	if !notAfter.IsZero() && !now.Before(notAfter) {
-		return Credential{}, Invalid("the kubeconfig's token expired on " + date(notAfter))
+		return Credential{}, Invalid(what + " expired on " + date(notAfter))
 	}
 	return Credential{BearerToken: token, NotAfter: notAfter}, nil
 }
