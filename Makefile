@@ -66,7 +66,7 @@ fuzz: ## Fuzz what parses kubeconfigs, and the whole function, each for FUZZTIME
 
 .PHONY: render
 render: $(BIN)/function $(CLI) $(ENGINE) $(PATCH) $(AUTO_READY) ## Render the examples through Crossplane's own reconciler.
-	cd tools && $(GO) run ./render $(RENDER_FLAGS) -cli $(CLI) -engine $(ENGINE) \
+	cd test && $(GO) run ./render $(RENDER_FLAGS) -cli $(CLI) -engine $(ENGINE) \
 		-function $(PROJECT)=$(BIN)/function \
 		-function function-patch-and-transform=$(PATCH) -function function-auto-ready=$(AUTO_READY) \
 		$(addprefix ../,$(EXAMPLES))
@@ -112,6 +112,7 @@ lint: $(GOLANGCI_LINT) ## Check the code's format and run the linters.
 	$(GO) vet ./...
 	$(GOLANGCI_LINT) run
 	cd tools && $(GO) vet ./... && $(GOLANGCI_LINT) run --config ../.golangci.yml
+	cd test && $(GO) vet ./... && $(GOLANGCI_LINT) run --config ../.golangci.yml
 	cd test/argocd && $(GO) vet ./... && $(GOLANGCI_LINT) run --config ../../.golangci.yml
 	cd test/e2e && $(GO) vet ./... && $(GOLANGCI_LINT) run --config ../../.golangci.yml
 
@@ -119,7 +120,7 @@ lint: $(GOLANGCI_LINT) ## Check the code's format and run the linters.
 
 .PHONY: xpkg
 xpkg: $(XPKGS) $(CLI) ## Build the package for every platform, and test it as Crossplane would get it.
-	cd tools && CROSSPLANE_CLI=$(CLI) XPKGS=$(subst $(EMPTY) $(EMPTY),$(COMMA),$(XPKGS)) $(GO) test -count 1 -v ./xpkg
+	cd test && CROSSPLANE_CLI=$(CLI) XPKGS=$(subst $(EMPTY) $(EMPTY),$(COMMA),$(XPKGS)) $(GO) test -count 1 -v ./xpkg
 
 .PHONY: push
 push: xpkg ## Push the package for all platforms as PACKAGE=registry/repository:tag.

@@ -8,10 +8,7 @@ tool (
 	sigs.k8s.io/controller-tools/cmd/controller-gen
 )
 
-require (
-	github.com/google/go-containerregistry v0.21.9
-	sigs.k8s.io/yaml v1.6.0
-)
+require github.com/google/go-containerregistry v0.21.9
 
 require (
 	al.essio.dev/pkg/shellescape v1.6.0 // indirect
@@ -340,4 +337,5 @@ require (
 	sigs.k8s.io/kustomize/kyaml v0.20.1 // indirect
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.2-0.20260122202528-d9cc6641c482 // indirect
+	sigs.k8s.io/yaml v1.6.0 // indirect
 )
