@@ -19,7 +19,10 @@ CLI           := $(BIN)/crossplane
 ENGINE        := $(BIN)/crossplane-core
 PATCH         := $(BIN)/function-patch-and-transform
 AUTO_READY    := $(BIN)/function-auto-ready
+CRANE         := $(BIN)/crane
 GOLANGCI_LINT := $(BIN)/golangci-lint
+ACTIONLINT    := $(BIN)/actionlint
+CYCLONEDX     := $(BIN)/cyclonedx-gomod
 KUBERNETES    := $(addprefix $(BIN)/,etcd kube-apiserver kube-controller-manager)
 PROVIDER      := $(BIN)/provider-kubernetes
 ARGOCD        := $(BIN)/argocd
@@ -107,8 +110,9 @@ fmt: $(GOLANGCI_LINT) ## Format the code.
 	$(GOLANGCI_LINT) fmt
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) ## Check the code's format and run the linters.
+lint: $(GOLANGCI_LINT) $(ACTIONLINT) ## Check the code's format, and run the linters on the code and the workflows.
 	$(GOLANGCI_LINT) fmt --diff
+	$(ACTIONLINT) -shellcheck= -pyflakes=
 	$(GO) vet ./...
 	$(GOLANGCI_LINT) run
 	cd tools && $(GO) vet ./... && $(GOLANGCI_LINT) run --config ../.golangci.yml
@@ -175,6 +179,15 @@ $(PROVIDER): $(wildcard tools/provider-kubernetes/go.* tools/provider-kubernetes
 
 $(ARGOCD): test/argocd/go.mod test/argocd/go.sum
 	$(call tool,test/argocd,github.com/argoproj/argo-cd/v3/cmd,-ldflags '-X github.com/argoproj/argo-cd/v3/common.version=$(patsubst v%,%,$(call version,test/argocd,github.com/argoproj/argo-cd/v3))',about four minutes)
+
+$(CRANE): tools/go.mod tools/go.sum
+	$(call tool,tools,github.com/google/go-containerregistry/cmd/crane,,a few seconds)
+
+$(ACTIONLINT): tools/actionlint/go.mod tools/actionlint/go.sum
+	$(call tool,tools/actionlint,github.com/rhysd/actionlint/cmd/actionlint,,a few seconds)
+
+$(CYCLONEDX): tools/sbom/go.mod tools/sbom/go.sum
+	$(call tool,tools/sbom,github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod,,half a minute)
 
 $(GOLANGCI_LINT): tools/lint/go.mod tools/lint/go.sum
 	$(call tool,tools/lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,,two minutes)

@@ -5,6 +5,7 @@ go 1.26.0
 tool (
 	github.com/crossplane/cli/v2/cmd/crossplane
 	github.com/elastic/crd-ref-docs
+	github.com/google/go-containerregistry/cmd/crane
 	sigs.k8s.io/controller-tools/cmd/controller-gen
 )
 
