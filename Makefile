@@ -10,7 +10,9 @@ PROJECT   := function-argocd-cluster
 PLATFORMS := amd64 arm64
 XPKGS     := $(PLATFORMS:%=$(DIST)/$(PROJECT)-%.xpkg)
 EMPTY     :=
+SPACE     := $(EMPTY) $(EMPTY)
 COMMA     := ,
+GENERATED := docs package input
 EXAMPLES  := example/aks example/gke $(addprefix example/aks/,waiting registered registered/retained registered/draining)
 
 # The tools are Go modules, each pinned in a module below tools/ of its own where its
@@ -27,7 +29,15 @@ KUBERNETES    := $(addprefix $(BIN)/,etcd kube-apiserver kube-controller-manager
 PROVIDER      := $(BIN)/provider-kubernetes
 ARGOCD        := $(BIN)/argocd
 
+# CHECKS is all that must pass. .ci/run and the CI workflow take the list from here. test is
+# last, so that its result is what one reads at the end.
+CHECKS := verify generated lint render xpkg docker fuzz test-argocd e2e test
+
 SOURCES := $(shell find . -name '*.go' -not -path './tools/*' -not -path './test/*' -not -path './.cache/*' -not -name '*_test.go') go.mod go.sum
+
+# The same sources and Go give the same binary, in a clone and in Docker. The Dockerfile has the
+# same flags.
+BUILD_FLAGS := -trimpath -buildvcs=false -ldflags '-s -w'
 
 export CGO_ENABLED ?= 0
 
@@ -45,7 +55,7 @@ help: ## Show this.
 build: $(BIN)/function ## Build the function for this machine.
 
 $(BIN)/function: $(SOURCES)
-	$(GO) build -trimpath -ldflags '-s -w' -o $@ .
+	$(GO) build $(BUILD_FLAGS) -o $@ .
 
 .PHONY: test
 test: ## Run all unit, example and golden tests, with the race detector.
@@ -122,17 +132,42 @@ lint: $(GOLANGCI_LINT) $(ACTIONLINT) ## Check the code's format, and run the lin
 
 ##@ Package
 
+IMAGES := $(PLATFORMS:%=$(DIST)/%/image.tar)
+
 .PHONY: xpkg
 xpkg: $(XPKGS) $(CLI) ## Build the package for every platform, and test it as Crossplane would get it.
-	cd test && CROSSPLANE_CLI=$(CLI) XPKGS=$(subst $(EMPTY) $(EMPTY),$(COMMA),$(XPKGS)) $(GO) test -count 1 -v ./xpkg
+	cd test && CROSSPLANE_CLI=$(CLI) XPKGS=$(subst $(SPACE),$(COMMA),$(XPKGS)) BUILD_FLAGS="$(BUILD_FLAGS)" $(GO) test -count 1 -v ./xpkg
 
+.PHONY: docker
+docker: $(IMAGES) ## Build the Dockerfile, and check that its image is the package's. Skipped without Docker.
+	@if docker version >/dev/null 2>&1; then \
+		for a in $(PLATFORMS); do \
+			docker build --platform linux/$$a --provenance=false --tag $(PROJECT):$$a . && \
+			docker save --output $(DIST)/$$a/docker.tar $(PROJECT):$$a || exit; \
+		done; \
+		cd test && IMAGES=$(subst $(SPACE),$(COMMA),$(IMAGES)) $(GO) test -count 1 -v -run TestDocker ./xpkg; \
+	elif [ -n "$$GITHUB_ACTIONS" ]; then echo "There is no Docker engine."; exit 1; \
+	else echo "Skipped: there is no Docker engine."; fi
+
+.PHONY: sbom
+sbom: $(CYCLONEDX) $(PLATFORMS:%=$(DIST)/%/function) ## List the modules in the binaries, in CycloneDX's format, as VERSION.
+	for a in $(PLATFORMS); do \
+		$(CYCLONEDX) bin -json -std $(VERSION:%=-version %) -output $(DIST)/$(PROJECT)-$$a.cdx.json $(DIST)/$$a/function; \
+	done
+
+# push uses what make xpkg built, and builds nothing of it again: a release tests and pushes the
+# same files.
 .PHONY: push
-push: xpkg ## Push the package for all platforms as PACKAGE=registry/repository:tag.
-	$(CLI) xpkg push --package-files $(subst $(EMPTY) $(EMPTY),$(COMMA),$(XPKGS)) $(PACKAGE)
+push: $(CLI) ## Push what make xpkg built, as PACKAGE=registry/repository:tag.
+	$(CLI) xpkg push --package-files $(subst $(SPACE),$(COMMA),$(XPKGS)) $(PACKAGE)
+
+.PHONY: digest
+digest: $(CRANE) ## Print the digest of PACKAGE in its registry.
+	@$(CRANE) digest $(PACKAGE)
 
 .SECONDARY:
 $(DIST)/%/function: $(SOURCES)
-	GOOS=linux GOARCH=$* $(GO) build -trimpath -ldflags '-s -w' -o $@ .
+	GOOS=linux GOARCH=$* $(GO) build $(BUILD_FLAGS) -o $@ .
 
 $(DIST)/%/image.tar: $(DIST)/%/function tools/image/main.go
 	cd tools && $(GO) run ./image -binary $< -arch $* -output $@

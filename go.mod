@@ -2,6 +2,8 @@ module github.com/crossplane-contrib/function-argocd-cluster
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require (
 	github.com/alecthomas/kong v1.16.1
 	github.com/crossplane/crossplane-runtime/v2 v2.3.3

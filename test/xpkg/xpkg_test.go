@@ -29,7 +29,7 @@ func env(t *testing.T, key string) string {
 	t.Helper()
 	v := os.Getenv(key)
 	if v == "" {
-		t.Skipf("%s is not set; run make xpkg", key)
+		t.Skipf("%s is not set; make sets it", key)
 	}
 	return v
 }
