@@ -49,6 +49,31 @@ SHELL       := /bin/bash
 help: ## Show this.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+##@ Check everything
+
+.PHONY: ci
+ci: ## Run all checks of CI, as .ci/run does.
+	.ci/run
+
+.PHONY: checks checks-json
+checks: ## List the checks of CI.
+	@printf '%s\n' $(CHECKS)
+checks-json:
+	@printf '["%s"]\n' '$(subst $(SPACE),"$(COMMA)",$(CHECKS))'
+
+.PHONY: verify
+verify: ## Check the modules' sums, and that go.mod is tidy.
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+	cd test && $(GO) mod tidy -diff
+
+.PHONY: generated
+generated: ## Check that what make generate writes is up to date.
+	@rm -rf $(CACHE)/generated && mkdir -p $(CACHE)/generated && cp -R $(GENERATED) $(CACHE)/generated
+	$(GO) generate ./...
+	@for f in $(GENERATED); do diff -ru $(CACHE)/generated/$$f $$f || { \
+		echo "This was out of date. make generate writes it: commit the result."; exit 1; }; done
+
 ##@ Build and test
 
 .PHONY: build
@@ -69,10 +94,10 @@ test-argocd: ## Have Argo CD's own code read what the function writes, and conne
 bench: ## Measure the function beside one that does nothing.
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 .
 
-# FUZZTIME may be a number of executions, like 20000x. At the end of a duration, Go now and
-# then reports "context deadline exceeded" as a failure of the test.
+# FUZZTIME is a number of executions, because at the end of a duration Go sometimes reports
+# "context deadline exceeded" as a failure. FUZZTIME=10m searches for longer.
 .PHONY: fuzz
-fuzz: FUZZTIME ?= 1m
+fuzz: FUZZTIME ?= 20000x
 fuzz: ## Fuzz what parses kubeconfigs, and the whole function, each for FUZZTIME.
 	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME) -fuzzminimizetime 100x ./internal/kubeconfig
 	$(GO) test -run '^$$' -fuzz FuzzRunFunction -fuzztime $(FUZZTIME) -fuzzminimizetime 100x .
@@ -110,6 +135,12 @@ e2e-needs:
 		echo "  sudo apt-get install --no-install-recommends redis-server git"; exit 1; }; done
 
 ##@ Code and documentation
+
+.PHONY: update
+update: generate ## Write all generated and golden files again. Read the diff before you commit it.
+	$(MAKE) render RENDER_FLAGS=-update
+	$(MAKE) test-argocd UPDATE=1
+	$(GO) test -count 1 . -args -update
 
 .PHONY: generate
 generate: ## Generate deep copies, the input's CRD and its reference.
