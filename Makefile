@@ -186,15 +186,13 @@ sbom: $(CYCLONEDX) $(PLATFORMS:%=$(DIST)/%/function) ## List the modules in the 
 		$(CYCLONEDX) bin -json -std $(VERSION:%=-version %) -output $(DIST)/$(PROJECT)-$$a.cdx.json $(DIST)/$$a/function; \
 	done
 
-# push uses what make xpkg built, and builds nothing of it again: a release tests and pushes the
-# same files.
+# push uses what make xpkg built, and builds none of it again: a release tests and pushes the
+# same files. It writes the digests of what it pushed, to sign them.
 .PHONY: push
-push: $(CLI) ## Push what make xpkg built, as PACKAGE=registry/repository:tag.
+push: $(CLI) $(CRANE) ## Push what make xpkg built, as PACKAGE=registry/repository:tag.
 	$(CLI) xpkg push --package-files $(subst $(SPACE),$(COMMA),$(XPKGS)) $(PACKAGE)
-
-.PHONY: digest
-digest: $(CRANE) ## Print the digest of PACKAGE in its registry.
-	@$(CRANE) digest $(PACKAGE)
+	$(CRANE) digest $(PACKAGE) | tee $(DIST)/$(PROJECT).digest
+	for a in $(PLATFORMS); do $(CRANE) digest --platform linux/$$a $(PACKAGE) | tee $(DIST)/$(PROJECT)-$$a.digest; done
 
 .SECONDARY:
 $(DIST)/%/function: $(SOURCES)
