@@ -111,6 +111,16 @@ func testMetadata(t *testing.T, packageYAML []byte) {
 			kinds[kind] = o
 		}
 	}
+	metadata, _ := kinds["Function"]["metadata"].(map[string]any)
+	annotations, _ := metadata["annotations"].(map[string]any)
+	for _, name := range []string{
+		"friendly-name.meta.crossplane.io", "meta.crossplane.io/description", "meta.crossplane.io/license",
+		"meta.crossplane.io/maintainer", "meta.crossplane.io/readme", "meta.crossplane.io/source",
+	} {
+		if v, _ := annotations[name].(string); v == "" {
+			t.Errorf("the package has no annotation %s", name)
+		}
+	}
 	spec, _ := kinds["Function"]["spec"].(map[string]any)
 	if c, _ := spec["capabilities"].([]any); len(c) != 1 || c[0] != "composition" {
 		t.Errorf("capabilities: want [composition], got %v", c)
