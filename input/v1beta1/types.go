@@ -57,10 +57,10 @@ type ClusterRegistration struct {
 	Output Output `json:"output,omitzero"`
 }
 
-// A FieldSourceType is a place that has fields.
+// A FieldSourceType is where a field is.
 type FieldSourceType string
 
-// Places that have fields.
+// Where a field is.
 const (
 	// FromCompositeFieldPath is the XR.
 	FromCompositeFieldPath FieldSourceType = "FromCompositeFieldPath"
@@ -72,16 +72,17 @@ const (
 
 // A FieldSource names a field to read a value from.
 type FieldSource struct {
-	// Type is where the field is: `FromCompositeFieldPath` is the XR, and
-	// `FromEnvironmentFieldPath` the pipeline's environment. A field of the XR's status is
-	// first looked for in what earlier steps of the pipeline write there.
+	// Type is where the field is. `FromCompositeFieldPath` reads the XR, and
+	// `FromEnvironmentFieldPath` reads the pipeline's environment. A field of the XR's status
+	// is first read from what earlier steps of the pipeline write there.
 	// +optional
 	// +kubebuilder:validation:Enum=FromCompositeFieldPath;FromEnvironmentFieldPath
 	// +kubebuilder:default=FromCompositeFieldPath
 	Type FieldSourceType `json:"type,omitempty"`
 
-	// FieldPath is Crossplane's path of the field, for example `spec.parameters.environment`
-	// or `metadata.labels[example.org/tier]`. Wildcards are not supported.
+	// FieldPath is the field's path, in Crossplane's syntax. For example,
+	// `spec.parameters.environment` or `metadata.labels[example.org/tier]`. Wildcards are not
+	// supported. Required.
 	FieldPath string `json:"fieldPath"`
 }
 
@@ -105,9 +106,9 @@ const (
 
 // A KubeconfigSource configures where the cluster's kubeconfig is read from.
 type KubeconfigSource struct {
-	// Type of the source. `ComposedResource` is the connection details of a composed
-	// resource, `CompositeResource` those of a legacy (v1-style) XR, and `Secret` any Secret
-	// on the hub.
+	// Type of the source. `ComposedResource` reads the connection details of a composed
+	// resource, `CompositeResource` reads those of a legacy (v1-style) XR, and `Secret` reads
+	// any Secret on the hub.
 	// +optional
 	// +kubebuilder:validation:Enum=ComposedResource;CompositeResource;Secret
 	// +kubebuilder:default=ComposedResource
@@ -155,10 +156,10 @@ type SecretReference struct {
 	// +optional
 	Namespace *string `json:"namespace,omitempty"`
 
-	// NamespaceFrom is the field that contains the Secret's namespace: any field of the
-	// environment, but of the XR only `metadata.namespace` or `spec.claimRef.namespace`.
-	// Anyone who can write another field of the XR could make the function read Secrets from
-	// any namespace.
+	// NamespaceFrom is the field that contains the Secret's namespace. It can be any field of
+	// the environment, but only `metadata.namespace` or `spec.claimRef.namespace` of the XR.
+	// With another field of the XR, its users could make the function read Secrets from any
+	// namespace.
 	// +optional
 	NamespaceFrom *FieldSource `json:"namespaceFrom,omitempty"`
 }
@@ -197,19 +198,20 @@ const (
 // Credentials configure how Argo CD authenticates to the cluster.
 type Credentials struct {
 	// Type of the credentials. `Auto` uses the kubeconfig's client certificate, or its token,
-	// or its username and password, or else translates its plugin (kubelogin,
-	// gke-gcloud-auth-plugin, aws, aws-iam-authenticator) to Argo CD's own. `Kubeconfig` never
-	// uses a plugin. `Token` uses the token that token names. `AWS`, `Azure` and `GCP` have
-	// Argo CD use its own identity in the cloud, and `Exec` has it run the plugin in exec. Of
-	// the kubeconfig, these use only the server and how to reach and verify it.
+	// or its username and password. If it has none of them, `Auto` translates its plugin
+	// (kubelogin, gke-gcloud-auth-plugin, aws, aws-iam-authenticator) to Argo CD's own plugin.
+	// `Kubeconfig` does the same without plugins. `Token` uses the token in `token`. `AWS`,
+	// `Azure` and `GCP` have Argo CD use its own identity in that cloud, and `Exec` has it run
+	// the plugin in `exec`. These take only the server, its CA, its TLS server name and its
+	// proxy from the kubeconfig.
 	// +optional
 	// +kubebuilder:validation:Enum=Auto;Kubeconfig;Token;AWS;Azure;GCP;Exec
 	// +kubebuilder:default=Auto
 	Type CredentialsType `json:"type,omitempty"`
 
 	// AllowInsecure accepts a kubeconfig that sets insecure-skip-tls-verify. Argo CD then
-	// does not verify the server that it sends credentials to. Default: false, which refuses
-	// such a kubeconfig.
+	// does not verify the server that it sends credentials to. Default: false. Such a
+	// kubeconfig is then refused.
 	// +optional
 	AllowInsecure bool `json:"allowInsecure,omitempty"`
 
@@ -336,7 +338,8 @@ const (
 
 // ExecCredentials configure a credential plugin of client-go, which Argo CD runs.
 type ExecCredentials struct {
-	// Command to run. It must be installed in Argo CD's image, which has argocd-k8s-auth.
+	// Command to run. It must be installed in Argo CD's image. Argo CD's own image has
+	// argocd-k8s-auth. Required.
 	Command string `json:"command"`
 
 	// Args of the command.
@@ -347,7 +350,8 @@ type ExecCredentials struct {
 	// +optional
 	Env map[string]string `json:"env,omitempty"`
 
-	// APIVersion of the ExecCredential that the command prints.
+	// APIVersion of the ExecCredential that the command prints:
+	// `client.authentication.k8s.io/v1` or `client.authentication.k8s.io/v1beta1`.
 	// +optional
 	// +kubebuilder:validation:Enum=client.authentication.k8s.io/v1;client.authentication.k8s.io/v1beta1
 	// +kubebuilder:default=client.authentication.k8s.io/v1beta1
@@ -407,8 +411,8 @@ type Cluster struct {
 	// +optional
 	ProxyURLFrom *FieldSource `json:"proxyURLFrom,omitempty"`
 
-	// Project is the AppProject that the cluster belongs to. Default: none, which lets every
-	// project deploy to it.
+	// Project is the AppProject that the cluster belongs to. Default: none. Every project can
+	// then deploy to the cluster.
 	// +optional
 	Project *string `json:"project,omitempty"`
 
@@ -424,8 +428,8 @@ type Cluster struct {
 	// +optional
 	NamespacesFrom *FieldSource `json:"namespacesFrom,omitempty"`
 
-	// ClusterResources lets Argo CD manage cluster-scoped resources as well. Only with
-	// namespaces or namespacesFrom; without them, it always does. Default: false.
+	// ClusterResources lets Argo CD manage cluster-scoped resources as well. Only allowed with
+	// namespaces or namespacesFrom. Without them, Argo CD always manages them. Default: false.
 	// +optional
 	ClusterResources *bool `json:"clusterResources,omitempty"`
 
@@ -443,15 +447,15 @@ type Cluster struct {
 	// +optional
 	ShardFrom *FieldSource `json:"shardFrom,omitempty"`
 
-	// Labels of the cluster Secret, for ApplicationSets to select on. The function sets some
-	// itself. Reserved are keys under `argocd.argoproj.io/` (except
-	// `argocd.argoproj.io/auto-label-cluster-info`), `argocd.fn.crossplane.io/` and
-	// `crossplane.io/`, and `app.kubernetes.io/instance`.
+	// Labels of the cluster Secret, for ApplicationSets to select on. Reserved are keys under
+	// `argocd.argoproj.io/` (except `argocd.argoproj.io/auto-label-cluster-info`),
+	// `argocd.fn.crossplane.io/` and `crossplane.io/`, `app.kubernetes.io/instance`, and
+	// `managed-by` with the value `argocd.argoproj.io`.
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
 
 	// LabelsFrom reads labels of the cluster Secret from fields. An entry with a key
-	// overrides the same key in labels, which is its default.
+	// overrides the same key in labels.
 	// +optional
 	LabelsFrom []MetadataSource `json:"labelsFrom,omitempty"`
 
@@ -462,7 +466,7 @@ type Cluster struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 
 	// AnnotationsFrom reads annotations of the cluster Secret from fields. An entry with a
-	// key overrides the same key in annotations, which is its default.
+	// key overrides the same key in annotations.
 	// +optional
 	AnnotationsFrom []MetadataSource `json:"annotationsFrom,omitempty"`
 
@@ -473,7 +477,7 @@ type Cluster struct {
 	Drain *bool `json:"drain,omitempty"`
 
 	// DrainFrom is the field that contains true or false for drain, for example
-	// `spec.drain`. A field that is not set is false.
+	// `spec.drain`. A field that is not set means false.
 	// +optional
 	DrainFrom *FieldSource `json:"drainFrom,omitempty"`
 }
@@ -506,7 +510,7 @@ type MetadataSource struct {
 	// +optional
 	KeyPrefix string `json:"keyPrefix,omitempty"`
 
-	// Policy for a field that is not set: `Required` waits for it, `Optional` goes on
+	// Policy for a field that is not set. `Required` waits for the field. `Optional` goes on
 	// without it.
 	// +optional
 	// +kubebuilder:validation:Enum=Required;Optional
@@ -541,10 +545,10 @@ const (
 // Output configures the composed resource, and the cluster Secret's name and namespace.
 type Output struct {
 	// Type of the composed resource. `Object` is an Object of provider-kubernetes:
-	// `kubernetes.m.crossplane.io/v1alpha1` for a namespaced XR, else
-	// `kubernetes.crossplane.io/v1alpha2`. `Secret` composes the Secret itself. This needs no
-	// provider, but only works for cluster-scoped XRs and for XRs in Argo CD's own namespace.
-	// It cannot change once the cluster is registered.
+	// `kubernetes.m.crossplane.io/v1alpha1` for a namespaced XR, and
+	// `kubernetes.crossplane.io/v1alpha2` for a cluster-scoped one. `Secret` composes the
+	// Secret itself. This needs no provider, but only works for cluster-scoped XRs and for XRs
+	// in Argo CD's own namespace. It cannot change once the cluster is registered.
 	// +optional
 	// +kubebuilder:validation:Enum=Object;Secret
 	// +kubebuilder:default=Object
@@ -591,7 +595,8 @@ type ObjectOutput struct {
 	ProviderConfigRef ProviderConfigReference `json:"providerConfigRef,omitzero"`
 
 	// ManagementPolicies of the Object. They must include Observe, Create and Update, or `*`.
-	// Default: the provider's own, which is `*`.
+	// Without Delete, the Secret stays when the Object is deleted. Default: the provider's own,
+	// which is `*`.
 	// +optional
 	ManagementPolicies []ManagementAction `json:"managementPolicies,omitempty"`
 }
