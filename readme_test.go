@@ -7,10 +7,15 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 
+	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/client-go/applyconfigurations/apps/v1"
+	"sigs.k8s.io/yaml"
 
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
@@ -25,68 +30,309 @@ func read(t *testing.T, path ...string) string {
 	return string(b)
 }
 
-// TestREADMEYAML checks that every YAML block in the README is a part of a file of the
-// examples, where … stands for the rest of a line.
-func TestREADMEYAML(t *testing.T) {
-	files := map[string]string{}
+// markdown returns the project's pages by their path.
+func markdown(t *testing.T) map[string]string {
+	t.Helper()
+	pages := map[string]string{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") && d.Name() != ".github" || d.Name() == "dist" || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if filepath.Ext(path) == ".md" {
+			pages[path] = read(t, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages
+}
+
+// TestDocsYAML checks that every YAML block in a page is a part of a file of the examples,
+// at any indentation. … stands for the rest of a line.
+func TestDocsYAML(t *testing.T) {
+	files := map[string][]string{}
 	err := filepath.WalkDir("example", func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && filepath.Ext(path) == ".yaml" {
-			files[path] = "\n" + read(t, path)
+			files[path] = strings.Split(read(t, path), "\n")
 		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(read(t, "README.md"), -1)
-	if len(blocks) == 0 {
-		t.Fatal("no blocks")
+	n := 0
+	for path, page := range markdown(t) {
+		for _, b := range regexp.MustCompile("(?ms)^ *```yaml\n(.*?)\n *```$").FindAllStringSubmatch(page, -1) {
+			n++
+			block := dedent(strings.Split(b[1], "\n"))
+			found := false
+			for _, lines := range files {
+				found = found || isIn(block, lines)
+			}
+			if !found {
+				t.Errorf("%s: in no file below example:\n%s", path, b[1])
+			}
+		}
 	}
-	for _, b := range blocks {
-		pattern := regexp.MustCompile("\n" + strings.ReplaceAll(regexp.QuoteMeta(b[1]), "…", ".*"))
-		found := false
-		for _, content := range files {
-			found = found || pattern.MatchString(content)
-		}
-		if !found {
-			t.Errorf("in no file below example:\n%s", b[1])
-		}
+	if n == 0 {
+		t.Error("no blocks")
 	}
 }
 
-// TestREADMEConsole checks that the README names no target of make that there is not.
-func TestREADMEConsole(t *testing.T) {
-	makefile := read(t, "Makefile")
-	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "example/README.md", "test/e2e/README.md"} {
-		targets := regexp.MustCompile("(?m)(?:^|`)make ([a-z0-9-]+)").FindAllStringSubmatch(read(t, doc), -1)
-		if len(targets) == 0 {
-			t.Errorf("%s names no target", doc)
+// dedent returns lines without the indentation that all of them have.
+func dedent(lines []string) []string {
+	indent := -1
+	for _, l := range lines {
+		if n := len(l) - len(strings.TrimLeft(l, " ")); strings.TrimSpace(l) != "" && (indent < 0 || n < indent) {
+			indent = n
 		}
-		for _, m := range targets {
+	}
+	out := make([]string, 0, len(lines))
+	for _, l := range lines {
+		out = append(out, l[min(len(l), max(indent, 0)):])
+	}
+	return out
+}
+
+// isIn reports whether lines are a part of others.
+func isIn(part, of []string) bool {
+	patterns := make([]*regexp.Regexp, 0, len(part))
+	for _, l := range part {
+		patterns = append(patterns, regexp.MustCompile("^"+strings.ReplaceAll(regexp.QuoteMeta(l), "…", ".*")+"$"))
+	}
+	for start := range max(0, len(of)-len(part)+1) {
+		i := 0
+		for _, l := range dedent(of[start : start+len(part)]) {
+			if !patterns[i].MatchString(l) {
+				break
+			}
+			i++
+		}
+		if i == len(part) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestDocsConsole checks that the pages name no target of make that there is not.
+func TestDocsConsole(t *testing.T) {
+	makefile := read(t, "Makefile")
+	n := 0
+	for path, page := range markdown(t) {
+		for _, m := range regexp.MustCompile("(?m)(?:^ *|`)make ([a-z0-9-]+)").FindAllStringSubmatch(page, -1) {
+			n++
 			if !regexp.MustCompile("(?m)^" + m[1] + ":").MatchString(makefile) {
-				t.Errorf("%s: no target %s", doc, m[1])
+				t.Errorf("%s: no target %s", path, m[1])
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no targets")
+	}
+}
+
+// TestDocsLinks checks that every link from one page to another, or to a heading, leads
+// somewhere.
+func TestDocsLinks(t *testing.T) {
+	pages := markdown(t)
+	links := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	for path, page := range pages {
+		for _, m := range links.FindAllStringSubmatch(withoutBlocks(page), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			file, anchor, hasAnchor := strings.Cut(m[1], "#")
+			target := path
+			if file != "" {
+				target = filepath.Join(filepath.Dir(path), file)
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s: %s: %v", path, m[1], err)
+				continue
+			}
+			if hasAnchor && !slices.Contains(anchors(pages[target]), anchor) {
+				t.Errorf("%s: %s: no such heading", path, m[1])
 			}
 		}
 	}
 }
 
-// TestREADMEReasons checks that the README documents every reason of the condition.
-func TestREADMEReasons(t *testing.T) {
-	want := []string{
-		reasonRegistered, reasonRetained, reasonRegistering, reasonWaitingForKubeconfig, reasonWaitingForField,
-		reasonInvalidField, reasonInvalidKubeconfig, reasonUnsupportedCredentials, reasonDraining, reasonNameConflict, reasonServerConflict,
-		reasonAmbiguousKubeconfig, reasonCredentialsExpired, reasonUpdating,
+// withoutBlocks returns a page without its blocks of code.
+func withoutBlocks(page string) string {
+	return regexp.MustCompile("(?ms)^ *```.*?\n *```$").ReplaceAllString(page, "")
+}
+
+// anchors returns the anchors that GitHub gives the headings of a page.
+func anchors(page string) []string {
+	var out []string
+	seen := map[string]int{}
+	for _, m := range regexp.MustCompile("(?m)^#+ (.*)$").FindAllStringSubmatch(withoutBlocks(page), -1) {
+		a := strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case unicode.IsLetter(r), unicode.IsDigit(r), r == '-', r == '_':
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, m[1])
+		if n := seen[a]; n > 0 {
+			out = append(out, a+"-"+strconv.Itoa(n))
+		} else {
+			out = append(out, a)
+		}
+		seen[a]++
 	}
-	rows := regexp.MustCompile("(?m)^\\| (?:True|False) \\| `(\\w+)` \\|").FindAllStringSubmatch(read(t, "README.md"), -1)
-	got := make([]string, 0, len(rows))
-	for _, m := range rows {
+	return out
+}
+
+// TestREADMESize checks that the front page stays one.
+func TestREADMESize(t *testing.T) {
+	if n := len(read(t, "README.md")); n > 7000 {
+		t.Errorf("README.md has %d bytes, more than 7000", n)
+	}
+}
+
+// functionCode returns the code of the function.
+func functionCode(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, pattern := range []string{"*.go", "internal/*/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			if !strings.HasSuffix(f, "_test.go") {
+				all.WriteString(read(t, f))
+			}
+		}
+	}
+	return all.String()
+}
+
+// conditionSection returns what docs/troubleshooting.md has about the condition.
+func conditionSection(t *testing.T) string {
+	t.Helper()
+	_, section, _ := strings.Cut(read(t, "docs", "troubleshooting.md"), "\n## The condition\n")
+	section, _, ok := strings.Cut(section, "\n## ")
+	if !ok {
+		t.Fatal("no section about the condition")
+	}
+	return section
+}
+
+// TestDocsReasons checks that docs/troubleshooting.md has a heading for every reason of the
+// condition, and for Crossplane's own. The constants have the reasons' names.
+func TestDocsReasons(t *testing.T) {
+	want := []string{"FatalError"}
+	for _, m := range regexp.MustCompile(`(?m)^\s*reason([A-Z]\w*)\s+= `).FindAllStringSubmatch(functionCode(t), -1) {
+		want = append(want, m[1])
+	}
+	if !slices.Contains(want, reasonServerConflict) || !slices.Contains(want, reasonInvalidKubeconfig) {
+		t.Fatalf("the code's reasons were not found: %v", want)
+	}
+	headings := regexp.MustCompile(`(?m)^### (\w+)$`).FindAllStringSubmatch(conditionSection(t), -1)
+	got := make([]string, 0, len(headings))
+	for _, m := range headings {
 		got = append(got, m[1])
 	}
 	slices.Sort(want)
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("reasons: -code, +README:\n%s", diff)
+		t.Errorf("reasons: -code, +docs/troubleshooting.md:\n%s", diff)
 	}
+}
+
+// TestDocsMessages checks that what docs/troubleshooting.md quotes of messages is in the code.
+// … stands for anything.
+func TestDocsMessages(t *testing.T) {
+	// A message may be put together of several texts.
+	code := strings.ToLower(strings.ReplaceAll(functionCode(t), `\"`, `"`))
+	n := 0
+	for _, row := range regexp.MustCompile(`(?m)^\| (.*?) \| `).FindAllStringSubmatch(conditionSection(t), -1) {
+		for _, quoted := range regexp.MustCompile("`([^`]+ [^`]+)`").FindAllStringSubmatch(row[1], -1) {
+			for _, text := range regexp.MustCompile(`"?…"?|\bN\b`).Split(quoted[1], -1) {
+				n++
+				if text = strings.ToLower(strings.TrimSpace(text)); !strings.Contains(code, text) {
+					t.Errorf("in no message: %s", text)
+				}
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no messages")
+	}
+}
+
+// TestDocsFlags checks that docs/operations.md has all flags with their defaults, and that the
+// flags in the example exist.
+func TestDocsFlags(t *testing.T) {
+	parser, err := kong.New(&CLI{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, got := map[string]string{}, map[string]string{}
+	for _, f := range parser.Model.Flags {
+		switch {
+		case f.Name == "help":
+		case f.IsBool():
+			want[f.Name] = strconv.FormatBool(f.Default == "true")
+		case len(f.Envs) > 0:
+			want[f.Name] = "$" + f.Envs[0]
+		default:
+			want[f.Name] = f.Default
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `--([a-z-]+)` \\| `([^`]*)` \\| ").FindAllStringSubmatch(read(t, "docs", "operations.md"), -1) {
+		got[m[1]] = m[2]
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("flags: -code, +docs/operations.md:\n%s", diff)
+	}
+
+	for _, c := range runtimeDeployment(t).Spec.Template.Spec.Containers {
+		if _, err := parser.Parse(c.Args); err != nil {
+			t.Errorf("flags in example/install: %v", err)
+		}
+		// Crossplane's name for the container that runs the function.
+		if *c.Name != "package-runtime" {
+			t.Errorf("container in example/install: %s", *c.Name)
+		}
+	}
+}
+
+// runtimeDeployment returns the template of a Deployment in the DeploymentRuntimeConfig in
+// example/install, which must only have fields that a Deployment has.
+func runtimeDeployment(t *testing.T) *appsv1.DeploymentApplyConfiguration {
+	t.Helper()
+	config := struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+		Metadata   struct {
+			Name string `json:"name"`
+		} `json:"metadata"`
+		Spec struct {
+			DeploymentTemplate appsv1.DeploymentApplyConfiguration `json:"deploymentTemplate"`
+		} `json:"spec"`
+	}{}
+	if err := yaml.UnmarshalStrict([]byte(read(t, "example", "install", "runtimeconfig.yaml")), &config); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := config.APIVersion+" "+config.Kind, "pkg.crossplane.io/v1beta1 DeploymentRuntimeConfig"; got != want {
+		t.Errorf("example/install/runtimeconfig.yaml is a %s, not a %s", got, want)
+	}
+	d := &config.Spec.DeploymentTemplate
+	if d.Spec == nil || d.Spec.Selector == nil || d.Spec.Template == nil || d.Spec.Template.Spec == nil {
+		t.Fatal("example/install/runtimeconfig.yaml: spec.selector and spec.template of a Deployment are required")
+	}
+	return d
 }
 
 // TestInputExample checks that the inputs that show everything work, and together have every
