@@ -1,35 +1,14 @@
 package main
 
 import (
-	"maps"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
-
-// twoSteps reconciles a pipeline of two steps, and returns what the second says.
-func (h *hub) twoSteps(t testing.TB, first, second string) summary {
-	t.Helper()
-	h.input = first
-	r1 := h.run(t, h.request(t))
-	h.input = second
-	req := h.request(t)
-	maps.Copy(req.GetDesired().GetResources(), r1.GetDesired().GetResources())
-	r2 := h.run(t, req)
-	s := summarize(t, r2, "second")
-	if s.Fatal == "" {
-		h.apply(t, r2)
-		for _, c := range r1.GetConditions() {
-			h.conditions[c.GetType()] = proto.CloneOf(c)
-		}
-	}
-	return s
-}
 
 // TestStepWaitsByItself has a step that waits, or lost a conflict, leave alone what a later step registered.
 func TestStepWaitsByItself(t *testing.T) {

@@ -11,75 +11,10 @@ import (
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
 
-const (
-	objectOutput = "\noutput: {type: Object}\n"
-	secretOutput = "\noutput: {type: Secret}\n"
-
-	prodKey = "argocd/cluster-prod-x7k2p"
-)
-
-// outputs are both kinds of output, by their names.
-func outputs() map[string]string {
-	return map[string]string{"Object": objectOutput, "Secret": secretOutput}
-}
-
 // verdict returns a condition's status and reason.
 func verdict(s summary) string {
 	_, v, _ := strings.Cut(s.Condition, "=")
 	return v
-}
-
-// tamper changes the Secret's manifest in the composed resource, as somebody who may edit that
-// can, and lets the provider write it.
-func (h *hub) tamper(change func(manifest *structpb.Struct)) {
-	res := clone(h.registrations["argocd-cluster"])
-	h.registrations["argocd-cluster"] = res
-	if stringAt(res, "kind") == kindSecret {
-		change(res)
-		h.secrets[stringAt(res, "metadata", "namespace")+"/"+stringAt(res, "metadata", "name")] = res
-		return
-	}
-	change(structAt(res, "spec", "forProvider", "manifest"))
-	h.provide("argocd-cluster")
-}
-
-// repairOf returns the annotation that has the provider repair the Secret.
-func (h *hub) repairOf() string {
-	return stringAt(h.registrations["argocd-cluster"], "metadata", "annotations", annotationRepair)
-}
-
-// policiesOf returns the management policies of a composed Object.
-func policiesOf(t testing.TB, s summary) any {
-	t.Helper()
-	manifestOf(t, s)
-	return s.Composed["spec"].(map[string]any)["managementPolicies"]
-}
-
-// share has hubs be one: each has the same Secrets. The first registers first.
-func share(t testing.TB, hubs ...*hub) {
-	t.Helper()
-	rsps := make([]*fnv1.RunFunctionResponse, len(hubs))
-	for i, h := range hubs {
-		h.secrets = hubs[0].secrets
-		h.revision = 100 * i
-		rsps[i] = h.run(t, h.request(t))
-	}
-	for i, h := range hubs {
-		h.apply(t, rsps[i])
-	}
-	for range 3 {
-		for _, h := range hubs {
-			h.reconcile(t)
-		}
-	}
-}
-
-// teams returns the hubs of two teams' XRs.
-func teams(t testing.TB, first, second string) (a, b *hub) {
-	t.Helper()
-	a = plainHub(namespacedXR, tokenKubeconfig("canary-a"), first)
-	b = plainHub(strings.Replace(namespacedXR, "team-a", "team-b", 1), tokenKubeconfig("canary-b"), second)
-	return a, b
 }
 
 // TestNoConnection has neither a kubeconfig nor the server's field. Both may come.
