@@ -11,12 +11,6 @@ import (
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
 
-// verdict returns a condition's status and reason.
-func verdict(s summary) string {
-	_, v, _ := strings.Cut(s.Condition, "=")
-	return v
-}
-
 // TestNoConnection has neither a kubeconfig nor the server's field. Both may come.
 func TestNoConnection(t *testing.T) {
 	for name, output := range outputs() {

@@ -489,3 +489,92 @@ func ready(desired *structpb.Struct) *structpb.Struct {
 func says(message, part string) bool {
 	return strings.Contains(strings.ToLower(message), strings.ToLower(part))
 }
+
+const (
+	gkeServer  = "https://34.10.20.30"
+	gcpConfig  = `{"tlsClientConfig":{"insecure":false},"execProviderConfig":{"command":"argocd-k8s-auth","args":["gcp"],"apiVersion":"client.authentication.k8s.io/v1beta1"}}`
+	noConfig   = `{"tlsClientConfig":{"insecure":false}}`
+	attacker   = "https://attacker.example.org"
+	eksServer  = "https://0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com"
+	eksExec    = "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: aws, args: [eks, get-token, --cluster-name, demo]}"
+	eksCluster = `{apiVersion: eks.aws.m.upbound.io/v1beta1, kind: Cluster, metadata: {annotations: {crossplane.io/external-name: demo}},
+status: {atProvider: {endpoint: "` + eksServer + `"}}}`
+	eksClusterAuth = "{apiVersion: eks.aws.m.upbound.io/v1beta1, kind: ClusterAuth}"
+)
+
+// of returns observed resources with one cluster.
+func of(resource, kubeconfig string) map[string]observation {
+	return map[string]observation{"cluster": {resource: resource, details: map[string]string{"kubeconfig": kubeconfig}}}
+}
+
+// verdict returns a condition's status and reason.
+func verdict(s summary) string {
+	_, v, _ := strings.Cut(s.Condition, "=")
+	return v
+}
+
+// clusterOf returns an observed cluster with its connection details.
+func clusterOf(resource string, details map[string]string) map[string]observation {
+	return map[string]observation{"cluster": {resource: resource, details: details}}
+}
+
+// publishing returns an observed resource of no cloud, with a kubeconfig.
+func publishing(kubeconfig string) map[string]observation {
+	return clusterOf(bucket, map[string]string{"kubeconfig": kubeconfig})
+}
+
+// A notRegistered is a case in which no cluster is registered.
+type notRegistered struct {
+	reason   string
+	xr       string
+	input    string
+	observed map[string]observation
+
+	// details are the XR's own connection details.
+	details map[string]string
+
+	// now is the time of day, by default testNow.
+	now  time.Time
+	want refusal
+}
+
+// A refusal is why no cluster is registered.
+type refusal struct {
+	// reason of the condition.
+	reason string
+
+	// message is a part of the condition's.
+	message string
+}
+
+// check that nothing is composed, the condition says why, and the XR is not ready.
+func (tc *notRegistered) check(t *testing.T) {
+	t.Helper()
+	xr, now := tc.xr, tc.now
+	if xr == "" {
+		xr = legacyXR
+	}
+	if now.IsZero() {
+		now = testNow()
+	}
+	req := newRequest(t, xr, tc.input, tc.observed)
+	req.Observed.Composite.ConnectionDetails = map[string][]byte{}
+	for k, v := range tc.details {
+		req.Observed.Composite.ConnectionDetails[k] = []byte(v)
+	}
+	got := summarize(t, runAt(t, req, now), "argocd-cluster")
+	want := summary{Condition: "ArgoCDClusterRegistered=FALSE/" + tc.want.reason, Message: got.Message, XRReady: "READY_FALSE"}
+	if !strings.HasPrefix(tc.want.reason, "Waiting") {
+		want.Warning = tc.want.reason + ": " + got.Message
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
+	}
+	if !says(got.Message, tc.want.message) {
+		t.Errorf("%s\nmessage: want %q in %q", tc.reason, tc.want.message, got.Message)
+	}
+	// checkLeaks looks for what a kubeconfig holds, and this for what anything else does.
+	if strings.Contains(got.Message, "canary") {
+		t.Errorf("%s\na canary is told in %q", tc.reason, got.Message)
+	}
+}

@@ -3,76 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
-
-// A notRegistered is a case in which no cluster is registered.
-type notRegistered struct {
-	reason   string
-	xr       string
-	input    string
-	observed map[string]observation
-
-	// details are the XR's own connection details.
-	details map[string]string
-
-	// now is the time of day, by default testNow.
-	now  time.Time
-	want refusal
-}
-
-// A refusal is why no cluster is registered.
-type refusal struct {
-	// reason of the condition.
-	reason string
-
-	// message is a part of the condition's.
-	message string
-}
-
-// check that nothing is composed, the condition says why, and the XR is not ready.
-func (tc *notRegistered) check(t *testing.T) {
-	t.Helper()
-	xr, now := tc.xr, tc.now
-	if xr == "" {
-		xr = legacyXR
-	}
-	if now.IsZero() {
-		now = testNow()
-	}
-	req := newRequest(t, xr, tc.input, tc.observed)
-	req.Observed.Composite.ConnectionDetails = map[string][]byte{}
-	for k, v := range tc.details {
-		req.Observed.Composite.ConnectionDetails[k] = []byte(v)
-	}
-	got := summarize(t, runAt(t, req, now), "argocd-cluster")
-	want := summary{Condition: "ArgoCDClusterRegistered=FALSE/" + tc.want.reason, Message: got.Message, XRReady: "READY_FALSE"}
-	if !strings.HasPrefix(tc.want.reason, "Waiting") {
-		want.Warning = tc.want.reason + ": " + got.Message
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
-	}
-	if !says(got.Message, tc.want.message) {
-		t.Errorf("%s\nmessage: want %q in %q", tc.reason, tc.want.message, got.Message)
-	}
-	// checkLeaks looks for what a kubeconfig holds, and this for what anything else does.
-	if strings.Contains(got.Message, "canary") {
-		t.Errorf("%s\na canary is told in %q", tc.reason, got.Message)
-	}
-}
-
-// clusterOf returns an observed cluster with its connection details.
-func clusterOf(resource string, details map[string]string) map[string]observation {
-	return map[string]observation{"cluster": {resource: resource, details: details}}
-}
-
-// publishing returns an observed resource of no cloud, with a kubeconfig.
-func publishing(kubeconfig string) map[string]observation {
-	return clusterOf(bucket, map[string]string{"kubeconfig": kubeconfig})
-}
 
 // TestNotRegistered runs what gives no registration since there is no kubeconfig, or
 // something is wrong with a field.

@@ -10,23 +10,6 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-const (
-	gkeServer  = "https://34.10.20.30"
-	gcpConfig  = `{"tlsClientConfig":{"insecure":false},"execProviderConfig":{"command":"argocd-k8s-auth","args":["gcp"],"apiVersion":"client.authentication.k8s.io/v1beta1"}}`
-	noConfig   = `{"tlsClientConfig":{"insecure":false}}`
-	attacker   = "https://attacker.example.org"
-	eksServer  = "https://0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com"
-	eksExec    = "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: aws, args: [eks, get-token, --cluster-name, demo]}"
-	eksCluster = `{apiVersion: eks.aws.m.upbound.io/v1beta1, kind: Cluster, metadata: {annotations: {crossplane.io/external-name: demo}},
-status: {atProvider: {endpoint: "` + eksServer + `"}}}`
-	eksClusterAuth = "{apiVersion: eks.aws.m.upbound.io/v1beta1, kind: ClusterAuth}"
-)
-
-// of returns observed resources with one cluster.
-func of(resource, kubeconfig string) map[string]observation {
-	return map[string]observation{"cluster": {resource: resource, details: map[string]string{"kubeconfig": kubeconfig}}}
-}
-
 // TestOwnIdentity has Argo CD authenticate by its own cloud identity. Its token goes only to
 // a server that the Composition's author or the cloud's provider names.
 func TestOwnIdentity(t *testing.T) {
