@@ -298,28 +298,6 @@ func TestSourceRemembered(t *testing.T) {
 	}
 }
 
-// TestLoopback has a Composition's author give a server and a proxy in Argo CD's own Pod, where a
-// tunnel may end. Nobody else may.
-func TestLoopback(t *testing.T) {
-	const input = "cluster: {server: 'https://localhost:6443', proxyURL: 'http://127.0.0.1:3128'}"
-	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), input)
-	before := h.registered(t)
-	h.resources = of(aks, "")
-	if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" || cmp.Diff(before, manifestOf(t, s)) != "" {
-		t.Errorf("We should keep what the author gave: %s: %s", s.Condition, s.Message)
-	}
-	h.input = ""
-	h.reconcile(t)
-	if s := h.reconcile(t); !strings.HasSuffix(s.Condition, "FALSE/UnsupportedCredentials") || strings.Contains(dataOf(t, s)["server"].(string), "localhost") || strings.Contains(dataOf(t, s)["config"].(string), "127.0.0.1") {
-		t.Errorf("We should drop what the author withdraws: %s: %s: %v", s.Condition, s.Message, dataOf(t, s))
-	}
-	h = plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}")
-	h.xr = strings.Replace(h.xr, "https://api.prod.example.org/", "https://localhost", 1)
-	if s := h.reconcile(t); s.Composed != nil || !says(s.Message, "is a loopback address") {
-		t.Errorf("We should refuse a loopback address of the XR's user: %s: %s", s.Condition, s.Message)
-	}
-}
-
 // TestOneUnit has the server's field vanish while the kubeconfig is another's.
 func TestOneUnit(t *testing.T) {
 	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}")

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestCredentials runs every sample of a source that can be registered.
+func TestCredentials(t *testing.T) {
+	const (
+		azure = `"execProviderConfig":{"command":"argocd-k8s-auth","args":["azure"],"env":{"AAD_ENVIRONMENT_NAME":"AzurePublicCloud","AAD_SERVER_APPLICATION_ID":"6dae42f8-4368-4678-94ff-3960e28e3630","AZURE_TENANT_ID":"11111111-2222-3333-4444-555555555555"},"apiVersion":"client.authentication.k8s.io/v1beta1"}`
+		gcp   = `"execProviderConfig":{"command":"argocd-k8s-auth","args":["gcp"],"apiVersion":"client.authentication.k8s.io/v1beta1"}`
+	)
+	fake := map[string]string{"kubeconfig": kubeconfigOf("https://api.example.org", "token: fake-token")}
+	type want struct {
+		server string
+
+		// golden is the file of the config.
+		golden string
+
+		// or config is the config, with placeholders for what is long.
+		config string
+	}
+	cases := map[string]struct {
+		reason   string
+		input    string
+		resource string
+		details  map[string]string
+
+		// observed are other composed resources, and status is what an earlier step desires
+		// of the XR.
+		observed map[string]observation
+		status   string
+		want     want
+	}{
+		"AKSLocalAccount": {
+			reason:   "A local account's certificate is taken, and its token left out, as argocd cluster add does.",
+			resource: aks,
+			details:  connectionDetails(t, "conn-aks-local.yaml"),
+			want:     want{server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443", golden: "argocd-config-aks-local.json"},
+		},
+		"AKSWithAAD": {
+			reason:   "kubelogin becomes Argo CD's own Azure plugin. The admin kubeconfig beside it is not taken.",
+			resource: aks,
+			details:  connectionDetails(t, "conn-aks-aad.yaml"),
+			want:     want{server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443", golden: "argocd-config-aks-exec.json"},
+		},
+		"AKSWithLegacyAAD": {
+			reason:   "The auth-provider that kubelogin replaced gives the same.",
+			resource: aks,
+			details:  kubeconfigDetails(t, "kc-aks-aad-authprovider-legacy.yaml"),
+			want:     want{server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443", golden: "argocd-config-aks-exec.json"},
+		},
+		"GKEWithoutCredentials": {
+			reason:   "A kubeconfig without credentials, from GKE's provider, is for Argo CD's own Google identity.",
+			resource: gke,
+			details:  connectionDetails(t, "conn-gke.yaml"),
+			want:     want{server: "https://34.10.20.30", golden: "argocd-config-gke-exec.json"},
+		},
+		"GKEDNSEndpoint": {
+			reason:   "A DNS endpoint's certificate is publicly trusted, and so there is no CA.",
+			resource: gke,
+			details:  kubeconfigDetails(t, "kc-gke-upjet-dns-endpoint.yaml"),
+			want:     want{server: "https://gke-0123456789abcdef-123456789012.europe-west8.gke.goog", config: `{"tlsClientConfig":{"insecure":false},` + gcp + `}`},
+		},
+		"AlmostGKEDNSEndpoint": {
+			reason:   "We should keep the CA for a name that only ends like GKE's, because its certificate need not be publicly trusted.",
+			resource: bucket,
+			details:  map[string]string{"kubeconfig": strings.Replace(kubeconfigOf("https://notgke.goog", "token: fake-token"), "cluster: {", "cluster: {certificate-authority-data: "+sampleField(t, "kc-capi.yaml", "certificate-authority-data")+", ", 1)},
+			want:     want{server: "https://notgke.goog", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false,"caData":"…"}}`},
+		},
+		"GKEGcloudExec": {
+			reason:   "We should translate gcloud's plugin to Argo CD's own, because the input vouches for the server.",
+			input:    "cluster: {server: https://34.10.20.30}",
+			resource: bucket,
+			details:  kubeconfigDetails(t, "kc-gke-gcloud-exec.yaml"),
+			want:     want{server: "https://34.10.20.30", golden: "argocd-config-gke-exec.json"},
+		},
+		"GKEClientCertificate": {
+			reason:   "A client certificate goes before everything else.",
+			resource: gke,
+			details:  kubeconfigDetails(t, "kc-gke-upjet-clientcert.yaml"),
+			want:     want{server: "https://34.10.20.30", config: `{"tlsClientConfig":{"insecure":false,"certData":"…","keyData":"…","caData":"…"}}`},
+		},
+		"EKSToken": {
+			reason:   "A token is taken.",
+			resource: bucket,
+			details:  connectionDetails(t, "conn-eks-clusterauth.yaml"),
+			want:     want{server: "https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false,"caData":"…"}}`},
+		},
+		"EKSExecWithRegion": {
+			reason:   "We should translate the AWS CLI to Argo CD's own plugin, which has a place for the region, because the input vouches for the server.",
+			input:    "cluster: {server: 0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com}",
+			resource: bucket,
+			details:  kubeconfigDetails(t, "kc-eks-awscli-plain.yaml"),
+			want:     want{server: "https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com", golden: "argocd-config-eks-exec-region.json"},
+		},
+		"ClusterAPI": {
+			reason:   "A kubeconfig under a generic key is found.",
+			resource: bucket,
+			details:  connectionDetails(t, "conn-capi-secret.yaml"),
+			want:     want{server: "https://10.0.0.10:6443", config: `{"tlsClientConfig":{"insecure":false,"certData":"…","keyData":"…","caData":"…"}}`},
+		},
+		"RancherWithPath": {
+			reason:   "A server's path stays, and only the current context is used.",
+			resource: bucket,
+			details:  kubeconfigDetails(t, "kc-rancher-ace.yaml"),
+			want:     want{server: "https://rancher.example.org/k8s/clusters/c-m-abcd1234", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false}}`},
+		},
+		"OpenShiftSeveralContexts": {
+			reason:   "Names with slashes and colons, and several contexts.",
+			resource: bucket,
+			details:  kubeconfigDetails(t, "kc-openshift-multi-ctx.yaml"),
+			want:     want{server: "https://api.demo.example.org:6443", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false}}`},
+		},
+		"Base64": {
+			reason:   "Base64 is decoded once.",
+			resource: bucket,
+			details:  map[string]string{"attribute.kubeconfig": sample(t, "edge-base64-wrapped.txt")},
+			want:     want{server: "https://10.0.0.1:6443", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false,"caData":"…"}}`},
+		},
+		"TrailingSlash": {
+			reason:   "Argo CD compares servers without trailing slash.",
+			resource: bucket,
+			details:  kubeconfigDetails(t, "edge-trailing-slash.yaml"),
+			want:     want{server: "https://10.0.0.1:6443", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false,"caData":"…"}}`},
+		},
+		"BasicAuth": {
+			reason:   "A username with a password is taken.",
+			resource: bucket,
+			details:  map[string]string{"kubeconfig": kubeconfigOf("https://[2001:db8::1]:6443", "username: admin, password: canary-password")},
+			want:     want{server: "https://[2001:db8::1]:6443", config: `{"username":"admin","password":"canary-password","tlsClientConfig":{"insecure":false}}`},
+		},
+		"GKEGcloudExecOfGKE": {
+			reason:   "We should translate gcloud's plugin, because GKE's status names the server.",
+			resource: gke,
+			details:  kubeconfigDetails(t, "kc-gke-gcloud-exec.yaml"),
+			want:     want{server: "https://34.10.20.30", golden: "argocd-config-gke-exec.json"},
+		},
+		"GKEBeta": {
+			reason:   "We should know GKE of the beta provider, because it publishes the same.",
+			resource: strings.Replace(gke, "container.gcp.m.upbound.io", "container.gcp-beta.upbound.io", 1),
+			details:  connectionDetails(t, "conn-gke.yaml"),
+			want:     want{server: "https://34.10.20.30", golden: "argocd-config-gke-exec.json"},
+		},
+		"GKEBetaNamespaced": {
+			reason:   "We should know the namespaced GKE of the beta provider, because it publishes the same.",
+			resource: strings.Replace(gke, "container.gcp.m.upbound.io", "container.gcp-beta.m.upbound.io", 1),
+			details:  connectionDetails(t, "conn-gke.yaml"),
+			want:     want{server: "https://34.10.20.30", golden: "argocd-config-gke-exec.json"},
+		},
+		"EKSExecOfEKS": {
+			reason:   "We should translate the AWS CLI, because the EKS cluster that the token is for has the server.",
+			resource: clusterAuth,
+			details:  kubeconfigDetails(t, "kc-eks-awscli-plain.yaml"),
+			observed: map[string]observation{"eks": {resource: eks}},
+			want:     want{server: "https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com", golden: "argocd-config-eks-exec-region.json"},
+		},
+		"AKSWithAADAndServerOfEnvironment": {
+			reason:   "We should believe the environment, because only the Composition's author fills it.",
+			input:    "cluster: {serverFrom: {type: FromEnvironmentFieldPath, fieldPath: cluster.endpoint}}",
+			resource: aks,
+			details:  connectionDetails(t, "conn-aks-aad.yaml"),
+			want:     want{server: "https://west.example.org", golden: "argocd-config-aks-exec.json"},
+		},
+		"AKSWithAADAndServerOfEarlierStep": {
+			reason:   "We should believe a status that an earlier step desires, because the XR's user cannot write that.",
+			input:    "cluster: {serverFrom: {fieldPath: status.server}}",
+			resource: aks,
+			details:  connectionDetails(t, "conn-aks-aad.yaml"),
+			status:   "status: {server: private.example.org}",
+			want:     want{server: "https://private.example.org", golden: "argocd-config-aks-exec.json"},
+		},
+		"ServerOfFieldIsAHost": {
+			reason:   "We should take a bare host from a field, because GKE's and AKS's status has one.",
+			input:    "cluster: {serverFrom: {fieldPath: spec.parameters.host}}",
+			resource: bucket,
+			details:  fake,
+			want:     want{server: "https://api.prod.example.org", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false}}`},
+		},
+		"ServerOfFieldIsAHostAndPort": {
+			reason:   "We should take a host and port from a field, because some clouds' status has them.",
+			input:    "cluster: {serverFrom: {fieldPath: spec.parameters.hostPort}}",
+			resource: bucket,
+			details:  fake,
+			want:     want{server: "https://api.prod.example.org:6443", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false}}`},
+		},
+		"ServerIsAHost": {
+			reason:   "We should take a bare host from the input, because a field may give one too.",
+			input:    "cluster: {server: api.prod.example.org}",
+			resource: bucket,
+			details:  fake,
+			want:     want{server: "https://api.prod.example.org", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false}}`},
+		},
+		"ServerIsAHostAndPort": {
+			reason:   "We should take a host and port from the input, because a field may give them too.",
+			input:    `cluster: {server: "api.prod.example.org:6443"}`,
+			resource: bucket,
+			details:  fake,
+			want:     want{server: "https://api.prod.example.org:6443", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false}}`},
+		},
+		"ServerIsAnIPv6Address": {
+			reason:   "We should put an IPv6 address in brackets, because a URL needs them.",
+			input:    `cluster: {server: "2001:db8::1"}`,
+			resource: bucket,
+			details:  fake,
+			want:     want{server: "https://[2001:db8::1]", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false}}`},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			observed := clusterOf(tc.resource, tc.details)
+			maps.Copy(observed, tc.observed)
+			req := newRequest(t, legacyXR, tc.input, observed)
+			req.Context = mustStruct(t, environment)
+			if tc.status != "" {
+				req.Desired.Composite.Resource = mustStruct(t, tc.status)
+			}
+			data := secretData(t, run(t, req))
+			if diff := cmp.Diff(tc.want.server, data["server"]); diff != "" {
+				t.Errorf("%s\nserver: -want, +got:\n%s", tc.reason, diff)
+			}
+			want, got := tc.want.config, data["config"].(string)
+			if tc.want.golden != "" {
+				want = strings.TrimSpace(sample(t, tc.want.golden))
+			} else {
+				got = shorten(got)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s\nconfig: -want, +got:\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+// shorten puts … for every long string in JSON.
+func shorten(j string) string {
+	parts := strings.Split(j, `"`)
+	for i, p := range parts {
+		if i%2 == 1 && (len(p) > 60 || p == "fake-token" || strings.HasPrefix(p, "sha256~")) {
+			parts[i] = "…"
+		}
+	}
+	return strings.Join(parts, `"`)
+}
+
+// TestLoopback has a Composition's author give a server and a proxy in Argo CD's own Pod, where a
+// tunnel may end. Nobody else may.
+func TestLoopback(t *testing.T) {
+	const input = "cluster: {server: 'https://localhost:6443', proxyURL: 'http://127.0.0.1:3128'}"
+	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), input)
+	before := h.registered(t)
+	h.resources = of(aks, "")
+	if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" || cmp.Diff(before, manifestOf(t, s)) != "" {
+		t.Errorf("We should keep what the author gave: %s: %s", s.Condition, s.Message)
+	}
+	h.input = ""
+	h.reconcile(t)
+	if s := h.reconcile(t); !strings.HasSuffix(s.Condition, "FALSE/UnsupportedCredentials") || strings.Contains(dataOf(t, s)["server"].(string), "localhost") || strings.Contains(dataOf(t, s)["config"].(string), "127.0.0.1") {
+		t.Errorf("We should drop what the author withdraws: %s: %s: %v", s.Condition, s.Message, dataOf(t, s))
+	}
+	h = plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}")
+	h.xr = strings.Replace(h.xr, "https://api.prod.example.org/", "https://localhost", 1)
+	if s := h.reconcile(t); s.Composed != nil || !says(s.Message, "is a loopback address") {
+		t.Errorf("We should refuse a loopback address of the XR's user: %s: %s", s.Condition, s.Message)
+	}
+}
