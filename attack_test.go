@@ -292,27 +292,6 @@ func TestSourceEdited(t *testing.T) {
 	}
 }
 
-// TestOtherCloud has one cloud's resource vouch for another cloud's token.
-func TestOtherCloud(t *testing.T) {
-	cases := map[string]struct{ reason, resource, kubeconfig, input string }{
-		"AWSToGKE":          {"We should not send an AWS token to a GKE cluster.", gke, kubeconfigOf(gkeServer, strings.Replace(eksExec, "demo", "prod", 1)), ""},
-		"GoogleToAKS":       {"We should not send a Google token to an AKS cluster.", aks, kubeconfigOf("https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io", "exec: {command: gke-gcloud-auth-plugin}"), ""},
-		"AzureToGKE":        {"We should not send an Azure token to a GKE cluster.", gke, kubeconfigOf(gkeServer, "exec: {command: kubelogin, args: [get-token]}"), ""},
-		"GoogleToAKSByType": {"We should not send a Google token to an AKS cluster even if the author chose the type.", aks, kubeconfigOf("https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io", ""), "credentials: {type: GCP}"},
-	}
-	for name, tc := range cases {
-		for kind, output := range outputs() {
-			t.Run(name+"Of"+kind, func(t *testing.T) {
-				h := plainHub(legacyXR, "", tc.input+output)
-				h.resources = of(tc.resource, tc.kubeconfig)
-				if s := h.reconcile(t); s.Composed != nil || verdict(s) != "FALSE/UnsupportedCredentials" {
-					t.Errorf("%s\n%s%s: %s", tc.reason, s.Fatal, s.Condition, s.Message)
-				}
-			})
-		}
-	}
-}
-
 // TestNameEdited edits Argo CD's name of the cluster. The old one comes back.
 func TestNameEdited(t *testing.T) {
 	edit := func(name string) func(*structpb.Struct) {
