@@ -98,52 +98,6 @@ func TestNamelessForbidden(t *testing.T) {
 	}
 }
 
-// TestDesiredStatusMissing has no earlier step desire the status field that vouches, while the observed XR still has it.
-func TestDesiredStatusMissing(t *testing.T) {
-	for _, source := range []string{gke, bucket} {
-		h := plainHub(legacyXR, "", "cluster: {serverFrom: {fieldPath: status.endpoint}}")
-		h.resources = of(source, kubeconfigOf(gkeServer, "exec: {command: gke-gcloud-auth-plugin}"))
-		var before map[string]any
-		for range 3 {
-			req := h.request(t)
-			req.Desired.Composite.Resource = mustStruct(t, "status: {endpoint: west.example.org}")
-			before = manifestOf(t, h.apply(t, h.run(t, req)))
-		}
-		req := h.request(t)
-		structAt(req.GetObserved().GetComposite().GetResource(), "status").Fields["endpoint"] = structpb.NewStringValue("west.example.org")
-		s := h.apply(t, h.run(t, req))
-		if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
-			t.Errorf("%s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
-		}
-	}
-}
-
-// TestExplicitTypeAlongsideCluster sets the credentials' type for a source of no cloud, in an XR that also composes a cluster.
-func TestExplicitTypeAlongsideCluster(t *testing.T) {
-	for name, kubeconfig := range map[string]string{"Gone": "", "Broken": "canary: ["} {
-		t.Run("Composed"+name, func(t *testing.T) {
-			h := plainHub(legacyXR, "", "credentials: {type: GCP}\nkubeconfigFrom: {resourceName: other}")
-			h.resources = of(gke, "")
-			h.resources["other"] = observation{resource: bucket, details: map[string]string{"kubeconfig": kubeconfigOf("https://gateway.example.org", "")}}
-			before := h.registered(t)
-			h.resources["other"] = observation{resource: bucket, details: map[string]string{"kubeconfig": kubeconfig}}
-			s := h.reconcile(t)
-			if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
-				t.Errorf("%s: %s", s.Condition, s.Message)
-			}
-		})
-	}
-	h := plainHub(legacyXR, "", "credentials: {type: GCP}\nkubeconfigFrom: {type: Secret, secretRef: {name: kc, namespace: clusters}}")
-	h.resources = of(gke, "")
-	h.secrets["clusters/kc"] = mustStruct(t, "{metadata: {namespace: clusters, name: kc}, data: {value: "+base64Of(kubeconfigOf("https://gateway.example.org", ""))+"}}")
-	before := h.registered(t)
-	delete(h.secrets, "clusters/kc")
-	s := h.reconcile(t)
-	if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
-		t.Errorf("%s: %s", s.Condition, s.Message)
-	}
-}
-
 // TestRoleWithdrawn has the author remove the role while the cluster's name is missing.
 func TestRoleWithdrawn(t *testing.T) {
 	h := plainHub(legacyXR, "", "credentials: {type: AWS, aws: {clusterNameFrom: {fieldPath: spec.parameters.environment}, roleARN: 'arn:aws:iam::123456789012:role/admin'}}")

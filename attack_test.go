@@ -11,34 +11,6 @@ import (
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
 
-// TestNoConnection has neither a kubeconfig nor the server's field. Both may come.
-func TestNoConnection(t *testing.T) {
-	for name, output := range outputs() {
-		t.Run(name, func(t *testing.T) {
-			missing := "cluster: {serverFrom: {fieldPath: spec.parameters.missing}}" + output
-			h := plainHub(legacyXR, "", missing)
-			s := h.reconcile(t)
-			if verdict(s) != "FALSE/WaitingForKubeconfig" || s.Composed != nil || s.XRReady != "READY_FALSE" {
-				t.Errorf("We should wait, because a fatal result would keep the cluster itself from being created: %s%s: %s", s.Fatal, s.Condition, s.Message)
-			}
-			if !strings.Contains(s.Message, "o composed resource has published a kubeconfig") || !strings.Contains(s.Message, "aiting for the XR's field spec.parameters.missing") {
-				t.Errorf("We should say all that is missing, because all of it must come: %s", s.Message)
-			}
-
-			h = plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}"+output)
-			before := h.registered(t)
-			h.input, h.resources = missing, of(aks, "")
-			s = h.reconcile(t)
-			if s.Fatal != "" || verdict(s) != "TRUE/Retained" || s.Ready != "READY_TRUE" {
-				t.Fatalf("We should keep the connection, because what is missing may come back: %s%s: %s", s.Fatal, s.Condition, s.Message)
-			}
-			if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
-				t.Errorf("-before, +after:\n%s", diff)
-			}
-		})
-	}
-}
-
 // TestForeignSecret replaces a registered cluster's Secret by another's.
 func TestForeignSecret(t *testing.T) {
 	cases := map[string]struct{ reason, metadata string }{
@@ -130,73 +102,6 @@ func TestLoserKeepsNothing(t *testing.T) {
 	s := loser.reconcile(t)
 	if v, ok := labelsOf(t, s)["winner"]; ok || dataOf(t, s)["server"] != "https://api.example.org" {
 		t.Errorf("We should not keep another's label (%v) or server: %s: %s: %v", v, s.Condition, s.Message, dataOf(t, s))
-	}
-}
-
-// TestVoucherGone takes away for a moment what vouches for the server.
-func TestVoucherGone(t *testing.T) {
-	const environmentServer, statusServer = "cluster: {serverFrom: {type: FromEnvironmentFieldPath, fieldPath: cluster.endpoint}}", "cluster: {serverFrom: {fieldPath: status.endpoint}}"
-	cases := map[string]struct {
-		reason, input, kubeconfig, xr string
-	}{
-		"Environment":              {"We should keep the connection while the environment is empty, because that withdraws nothing.", environmentServer, kubeconfigOf(gkeServer, ""), namespacedXR},
-		"EnvironmentAndKubeconfig": {"We should keep the connection while both are gone.", environmentServer, "", namespacedXR},
-		"DesiredStatus":            {"We should keep the connection while no earlier step gives the field.", statusServer, kubeconfigOf(gkeServer, ""), namespacedXR},
-		"DesiredStatusAndObserved": {"We should keep the author's server, and not take the user's.", statusServer, "", namespacedXR + "status: {endpoint: attacker.example.org}\n"},
-	}
-	for name, tc := range cases {
-		for kind, output := range outputs() {
-			t.Run(name+"Of"+kind, func(t *testing.T) {
-				// A namespaced XR composes a Secret only where Argo CD is in its namespace.
-				output = strings.Replace(output, "Secret}", "Secret, namespace: team-a}", 1)
-				h := plainHub(namespacedXR, "", tc.input+output)
-				h.resources = of(gke, kubeconfigOf(gkeServer, ""))
-				var before map[string]any
-				for range 3 {
-					req := h.request(t)
-					req.Desired.Composite.Resource = mustStruct(t, "status: {endpoint: west.example.org}")
-					s := h.apply(t, h.run(t, req))
-					before = manifestOf(t, s)
-				}
-				h.environment, h.xr, h.resources = "{}", tc.xr, of(gke, tc.kubeconfig)
-				for range 2 {
-					s := h.reconcile(t)
-					if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" || s.Ready != "READY_TRUE" {
-						t.Errorf("%s\n%s, %s: %s\n-before, +after:\n%s", tc.reason, s.Condition, s.Ready, s.Message, diff)
-					}
-				}
-			})
-		}
-	}
-}
-
-// TestTokenFieldsGone takes away for a moment what names Argo CD's own identity, and the
-// kubeconfig. The author chose the identity by its type, and still does.
-func TestTokenFieldsGone(t *testing.T) {
-	const role = "    role: arn:aws:iam::123456789012:role/argocd\n"
-	for name, input := range map[string]string{
-		"Nothing":     "type: GCP",
-		"ClusterName": "type: AWS, aws: {clusterNameFrom: {fieldPath: spec.parameters.environment}}",
-		"Role":        "type: AWS, aws: {clusterName: prod, roleARNFrom: {fieldPath: spec.parameters.role}}",
-	} {
-		for kind, output := range outputs() {
-			for _, kubeconfig := range []string{"", kubeconfigOf("https://x.example.org", "")} {
-				if name == "Nothing" && kubeconfig != "" {
-					continue
-				}
-				t.Run(fmt.Sprintf("%sOf%s%t", name, kind, kubeconfig == ""), func(t *testing.T) {
-					h := plainHub(legacyXR+role, "", "credentials: {"+input+"}"+output)
-					h.resources = of(bucket, kubeconfigOf("https://x.example.org", ""))
-					before := h.registered(t)
-					h.xr = strings.Replace(legacyXR, "    environment: production\n", "", 1)
-					h.resources = of(bucket, kubeconfig)
-					s := h.reconcile(t)
-					if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" {
-						t.Errorf("We should keep the credentials, because nobody withdrew them: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
-					}
-				})
-			}
-		}
 	}
 }
 

@@ -3,78 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
-
-// TestFieldsGone takes the fields away that the input names, after the cluster was registered.
-func TestFieldsGone(t *testing.T) {
-	const (
-		xr = legacyXR + `    shard: 2
-    namespaces: [web, jobs]
-    tls: api.example.org
-    proxy: http://proxy.example.org:3128
-    region: eu-west-1
-`
-		environment = `
-apiextensions.crossplane.io/environment:
-  tls: api.example.org
-  proxy: http://proxy.example.org:3128
-  tenant: 11111111-2222-3333-4444-555555555555
-  client: 22222222-3333-4444-5555-666666666666
-`
-	)
-	cases := map[string]struct {
-		reason, input, kubeconfig string
-
-		// message is what names a missing field.
-		message string
-	}{
-		"Settings": {
-			"We should keep Argo CD's other settings, because losing one may have it manage more or less than it should.",
-			"cluster: {shardFrom: {fieldPath: spec.parameters.shard}, namespacesFrom: {fieldPath: spec.parameters.namespaces}, clusterResourcesFrom: {fieldPath: spec.parameters.gold}, projectFrom: {fieldPath: spec.parameters.environment}}",
-			tokenKubeconfig("canary-good"), "aiting for the XR's field spec.parameters.namespaces",
-		},
-		"Route": {
-			"We should keep the proxy and the TLS name, because Argo CD may not reach the cluster without them.",
-			"cluster: {tlsServerNameFrom: {fieldPath: spec.parameters.tls}, proxyURLFrom: {fieldPath: spec.parameters.proxy}}",
-			tokenKubeconfig("canary-good"), "aiting for the XR's field spec.parameters.proxy",
-		},
-		"AuthorsRoute": {
-			"We should keep the author's proxy and TLS name with Argo CD's own identity, because nobody withdrew them.",
-			"credentials: {type: GCP}\ncluster: {tlsServerNameFrom: {type: FromEnvironmentFieldPath, fieldPath: tls}, proxyURLFrom: {type: FromEnvironmentFieldPath, fieldPath: proxy}}",
-			kubeconfigOf("https://x.example.org", ""), "aiting for the environment's field proxy",
-		},
-		"Azure": {
-			"We should keep Argo CD's identity, because the author chose its type, and the fields may come back.",
-			"credentials: {type: Azure, azure: {tenantIDFrom: {type: FromEnvironmentFieldPath, fieldPath: tenant}, clientIDFrom: {type: FromEnvironmentFieldPath, fieldPath: client}}}",
-			kubeconfigOf("https://x.example.org", ""), "aiting for the environment's field client",
-		},
-		"AWS": {
-			"We should keep the region, because the token service of another may not be reached.",
-			"credentials: {type: AWS, aws: {clusterName: prod, regionFrom: {fieldPath: spec.parameters.region}}}",
-			kubeconfigOf("https://x.example.org", ""), "aiting for the XR's field spec.parameters.region",
-		},
-	}
-	for name, tc := range cases {
-		for kind, output := range outputs() {
-			for _, kubeconfig := range []string{tc.kubeconfig, ""} {
-				t.Run(name+"Of"+kind+map[bool]string{true: "WithoutKubeconfig"}[kubeconfig == ""], func(t *testing.T) {
-					h := plainHub(xr, "", tc.input+output)
-					h.environment = environment
-					h.resources = of(bucket, tc.kubeconfig)
-					before := h.registered(t)
-					h.xr, _, _ = strings.Cut(legacyXR, "  parameters:")
-					h.environment, h.resources = "{}", of(bucket, kubeconfig)
-					s := h.reconcile(t)
-					if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" || !strings.Contains(s.Message, tc.message) {
-						t.Errorf("%s\n%s: %s\n-before, +after:\n%s", tc.reason, s.Condition, s.Message, diff)
-					}
-				})
-			}
-		}
-	}
-}
 
 // TestRouteOfXRsUser has the input read a proxy and a TLS name from where the XR's user writes, for
 // a cluster that is registered by Argo CD's own identity.

@@ -206,18 +206,6 @@ func TestSourceRemembered(t *testing.T) {
 	}
 }
 
-// TestOneUnit has the server's field vanish while the kubeconfig is another's.
-func TestOneUnit(t *testing.T) {
-	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}")
-	before := h.registered(t)
-	h.xr = strings.Replace(h.xr, "    apiserver: https://api.prod.example.org/\n", "", 1)
-	h.resources = of(aks, tokenKubeconfig("canary-new"))
-	s := h.reconcile(t)
-	if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" {
-		t.Errorf("We should keep the whole connection, because half of it is another's.\n%s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
-	}
-}
-
 // TestNeverThere mistypes what identifies the registration, before a Secret was there.
 func TestNeverThere(t *testing.T) {
 	for _, unable := range []bool{false, true} {
