@@ -98,17 +98,6 @@ func TestNamelessForbidden(t *testing.T) {
 	}
 }
 
-// TestRoleWithdrawn has the author remove the role while the cluster's name is missing.
-func TestRoleWithdrawn(t *testing.T) {
-	h := plainHub(legacyXR, "", "credentials: {type: AWS, aws: {clusterNameFrom: {fieldPath: spec.parameters.environment}, roleARN: 'arn:aws:iam::123456789012:role/admin'}}")
-	h.resources = of(bucket, kubeconfigOf("https://x.example.org", ""))
-	h.registered(t)
-	h.input = "credentials: {type: AWS, aws: {clusterNameFrom: {fieldPath: spec.parameters.missing}}}"
-	if s := h.reconcile(t); strings.Contains(dataOf(t, s)["config"].(string), "role/admin") {
-		t.Errorf("We should drop a role that the author removed: %s: %s", s.Condition, s.Message)
-	}
-}
-
 // TestObjectIdentityEdited edits the Object to make another Secret, or to use another ProviderConfig.
 func TestObjectIdentityEdited(t *testing.T) {
 	for name, change := range map[string]func(spec *structpb.Struct){

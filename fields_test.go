@@ -5,31 +5,6 @@ import (
 	"testing"
 )
 
-// TestRouteOfXRsUser has the input read a proxy and a TLS name from where the XR's user writes, for
-// a cluster that is registered by Argo CD's own identity.
-func TestRouteOfXRsUser(t *testing.T) {
-	for _, f := range []string{"proxyURL", "tlsServerName"} {
-		for kind, output := range outputs() {
-			t.Run(f+"Of"+kind, func(t *testing.T) {
-				h := plainHub(legacyXR, "", "credentials: {type: GCP}\ncluster: {"+f+": http://proxy.example.org:3128}"+output)
-				if f == "tlsServerName" {
-					h.input = strings.Replace(h.input, "http://proxy.example.org:3128", "api.example.org", 1)
-				}
-				h.resources = of(bucket, kubeconfigOf("https://x.example.org", ""))
-				h.registered(t)
-				h.input = "credentials: {type: GCP}\ncluster: {" + f + "From: {fieldPath: spec.parameters.route}}" + output
-				for _, route := range []string{"", "    route: http://proxy.example.org:3128\n", "    route: api.example.org\n"} {
-					h.xr = legacyXR + route
-					s := h.copy().reconcile(t)
-					if verdict(s) != "FALSE/UnsupportedCredentials" || dataOf(t, s)["config"] == "" || strings.Contains(dataOf(t, s)["config"].(string), "argocd-k8s-auth") {
-						t.Errorf("We should drop Argo CD's identity, because the XR's user could lead it elsewhere: %q: %s: %s: %v", route, s.Condition, s.Message, dataOf(t, s))
-					}
-				}
-			})
-		}
-	}
-}
-
 // TestFieldsUnusable has fields of a value that cannot be, before there is a registration.
 func TestFieldsUnusable(t *testing.T) {
 	cases := map[string]struct{ reason, value, input, want string }{
