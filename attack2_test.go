@@ -1,86 +1,12 @@
 package main
 
 import (
-	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/structpb"
 )
-
-// TestEmptied empties the composed resource, and takes away what else says how it was.
-func TestEmptied(t *testing.T) {
-	empty := map[string]func(res *structpb.Struct){
-		"ObjectWithoutManifest": func(o *structpb.Struct) { delete(structAt(o, "spec", "forProvider").GetFields(), "manifest") },
-		"ObjectEmptied":         func(o *structpb.Struct) { structAt(o, "spec", "forProvider").Fields["manifest"] = fields{}.value() },
-		"ObjectWithoutStatus":   func(o *structpb.Struct) { o.Fields["spec"] = fields{}.value(); delete(o.GetFields(), "status") },
-		"SecretWithoutData":     func(s *structpb.Struct) { delete(s.GetFields(), "data") },
-		"SecretEmptied":         func(s *structpb.Struct) { s.Fields["data"] = fields{}.value() },
-	}
-	for _, name := range slices.Sorted(maps.Keys(empty)) {
-		for _, unable := range []bool{false, true} {
-			for _, nameless := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%sUnable=%tNameless=%t", name, unable, nameless), func(t *testing.T) {
-					h := newHub(tokenKubeconfig("canary-good"))
-					h.unable = unable
-					h.input += "output: {type: " + name[:6] + "}"
-					h.registered(t)
-					res := clone(h.registrations["argocd-cluster"])
-					empty[name](res)
-					h.registrations["argocd-cluster"] = res
-					if name[:6] == "Secret" {
-						h.secrets["argocd/cluster-prod"] = res
-					}
-					h.resources, h.down = of(aks, ""), true
-					if nameless {
-						h.xr = strings.Replace(h.xr, "    crossplane.io/claim-name: prod\n", "", 1)
-					}
-					rsp := h.run(t, h.request(t))
-					c := rsp.GetConditions()[0]
-					r := composedRegistration("", rsp.GetDesired().GetResources()["argocd-cluster"].GetResource())
-					if r == nil {
-						t.Fatalf("We should never leave out what is registered, because Crossplane would delete it: %v", c)
-					}
-					cfg := decode(r.manifest, "config")
-					if hasNone := cfg == "" || cfg == noConfig; hasNone && conditionStatus(c.GetStatus()) != conditionFalse {
-						t.Errorf("We should not say that a cluster without credentials is registered: %v", c)
-					}
-					// Where nothing says how it was called, it is left as it is.
-					if left := len(structAt(r.manifest, "data").GetFields()) == 0; !left {
-						for _, k := range []string{"name", "server", "config"} {
-							if r.data(k) == "" {
-								t.Errorf("We should not write an empty %s: %v", k, c)
-							}
-						}
-						if r.secretName() != "argocd/cluster-prod" || r.data("name") != "prod" {
-							t.Errorf("We should not rename anything: %s, %s: %v", r.secretName(), r.data("name"), c)
-						}
-					} else if !nameless {
-						t.Errorf("We should compose what the input gives: %v", c)
-					}
-				})
-			}
-		}
-	}
-}
-
-// TestLabelsLost takes the labels and the data off the Object while their fields are missing,
-// too. The Secret still has them.
-func TestLabelsLost(t *testing.T) {
-	h, before := registered(t, tokenKubeconfig("canary-good"))
-	res := clone(h.registrations["argocd-cluster"])
-	delete(structAt(res, "spec", "forProvider", "manifest", "metadata").GetFields(), "labels")
-	h.registrations["argocd-cluster"] = res
-	h.environment = "{}"
-	h.xr = strings.Replace(h.xr, "    environment: production\n", "", 1)
-	s := h.reconcile(t)
-	if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" {
-		t.Errorf("We should keep the labels that the Secret has, because Argo CD prunes by them: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
-	}
-}
 
 // TestWithdrawnInConflict has the author withdraw the credentials of a registration that must
 // give way to another.
@@ -216,68 +142,6 @@ func TestMissingMap(t *testing.T) {
 				labels := labelsOf(t, s)
 				if got := []any{labels["addons.example.org/ingress"], labels["a"]}; cmp.Diff([]any{"traefik", "b"}, got) != "" || verdict(s) != "TRUE/Retained" {
 					t.Errorf("We should keep the missing map's entries and follow the other's, because that one is there: %v: %s: %s", got, s.Condition, s.Message)
-				}
-			})
-		}
-	}
-}
-
-// TestOtherKind has the Object hold something that is not a Secret.
-func TestOtherKind(t *testing.T) {
-	for _, unable := range []bool{false, true} {
-		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
-		h.unable = unable
-		before := h.registered(t)
-		h.down = true
-		h.tamper(func(m *structpb.Struct) { m.Fields["kind"] = structpb.NewStringValue("ConfigMap") })
-		s := h.reconcile(t)
-		if s.Fatal != "" {
-			t.Fatalf("We should not stop the pipeline, because the author did nothing wrong: %s", s.Fatal)
-		}
-		if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
-			t.Errorf("We should compose the Secret again: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
-		}
-	}
-	// Without our mark it is somebody else's.
-	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
-	h.registrations["argocd-cluster"] = mustStruct(t, "{apiVersion: kubernetes.crossplane.io/v1alpha2, kind: Object, spec: {forProvider: {manifest: {apiVersion: v1, kind: ConfigMap, metadata: {namespace: a, name: b}}}}}")
-	if s := h.reconcile(t); !strings.Contains(s.Fatal, "not a cluster registration") {
-		t.Errorf("We should not replace another thing of our name: %s%s: %s", s.Fatal, s.Condition, s.Message)
-	}
-}
-
-// TestMarks takes one mark after another off what is composed. Each by itself is enough to
-// know our own registration.
-func TestMarks(t *testing.T) {
-	without := func(paths ...string) func(*structpb.Struct) {
-		return func(m *structpb.Struct) {
-			for _, p := range paths {
-				kind, key, _ := strings.Cut(p, " ")
-				delete(structAt(m, "metadata", kind).GetFields(), key)
-			}
-		}
-	}
-	owner, label := "annotations "+annotationComposite, "labels argocd.argoproj.io/secret-type"
-	for name, change := range map[string]func(*structpb.Struct){
-		"Owner": without(owner), "Label": without(label), "Both": without(owner, label),
-		"Kind": func(m *structpb.Struct) { delete(m.GetFields(), "kind") },
-	} {
-		for _, output := range []string{"Object", "Secret"} {
-			if name == "Kind" && output == "Secret" {
-				continue
-			}
-			t.Run(name+"Of"+output, func(t *testing.T) {
-				h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {type: "+output+"}")
-				before := h.registered(t)
-				h.down = true
-				h.tamper(change)
-				h.input += "\ncluster: {name: renamed}"
-				s := h.reconcile(t)
-				if s.Fatal != "" || strings.HasSuffix(s.Condition, "Conflict") {
-					t.Fatalf("We should know our own, because it has our resource name: %s%s: %s", s.Fatal, s.Condition, s.Message)
-				}
-				if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
-					t.Errorf("We should restore it, and keep its identity: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
 				}
 			})
 		}

@@ -105,40 +105,6 @@ func TestLoserKeepsNothing(t *testing.T) {
 	}
 }
 
-// TestNameEdited edits Argo CD's name of the cluster. The old one comes back.
-func TestNameEdited(t *testing.T) {
-	edit := func(name string) func(*structpb.Struct) {
-		return func(m *structpb.Struct) {
-			structAt(m, "data").Fields["name"] = structpb.NewStringValue(base64Of(name))
-		}
-	}
-	for _, name := range []string{"in-cluster", "renamed", "", "a\nb"} {
-		for kind, output := range outputs() {
-			t.Run(fmt.Sprintf("%qOf%s", name, kind), func(t *testing.T) {
-				h := plainHub(legacyXR, tokenKubeconfig("canary-good"), output)
-				before := h.registered(t)
-				h.tamper(edit(name))
-				s := h.reconcile(t)
-				if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
-					t.Errorf("We should restore the name, because Argo CD deletes the Applications of a renamed cluster: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
-				}
-				if s := h.settle(t); verdict(s) != "TRUE/Registered" || decode(h.secrets[prodKey], "name") != "prod-x7k2p" {
-					t.Errorf("restored: %s: %s", s.Condition, s.Message)
-				}
-			})
-			t.Run(fmt.Sprintf("%qAdoptedAs%s", name, kind), func(t *testing.T) {
-				h := plainHub(legacyXR, tokenKubeconfig("canary-good"), output)
-				before := h.registered(t)
-				h.edit(prodKey, edit(name))
-				h.registrations = map[string]*structpb.Struct{}
-				if diff := cmp.Diff(before, manifestOf(t, h.reconcile(t))); diff != "" {
-					t.Errorf("We should not adopt the name with the Secret, because somebody else wrote it: -before, +after:\n%s", diff)
-				}
-			})
-		}
-	}
-}
-
 // TestEarlierSteps has earlier steps of the pipeline compose something that looks like a
 // registration, or is one.
 func TestEarlierSteps(t *testing.T) {
@@ -256,22 +222,6 @@ func TestResourceNameAndMore(t *testing.T) {
 					}
 				})
 			}
-		}
-	}
-}
-
-// TestOthersRegistration has the XR observe a registration that is marked as another XR's.
-func TestOthersRegistration(t *testing.T) {
-	for kind := range outputs() {
-		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {type: "+kind+"}")
-		h.registered(t)
-		h.tamper(func(m *structpb.Struct) {
-			structAt(m, "metadata", "annotations").Fields[annotationComposite] = structpb.NewStringValue("XAKSCluster.platform.example.org/other")
-		})
-		h.input = "output: {resourceName: second, type: " + kind + ", namespace: gitops}"
-		rsp := h.run(t, h.request(t))
-		if _, adopted := rsp.GetDesired().GetResources()["argocd-cluster"]; adopted {
-			t.Errorf("We should not go on with another XR's registration under a name that is not ours: %s: %v", kind, rsp.GetConditions())
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -346,32 +345,6 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// TestReferenceRemoved has the XR's user take the Object out of the XR's references. What is
-// pinned stays pinned, by the Secret.
-func TestReferenceRemoved(t *testing.T) {
-	h, before := registered(t, tokenKubeconfig("canary-good"))
-	h.registrations = map[string]*structpb.Struct{}
-	h.resources["cluster"] = observation{resource: aks}
-	h.environment = "{}"
-	s := h.reconcile(t)
-	if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
-		t.Errorf("-before, +after:\n%s", diff)
-	}
-	if s.Composed["metadata"].(map[string]any)["name"] != "argocd.cluster-prod" || s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" {
-		t.Errorf("%v, %s: %s", s.Composed["metadata"], s.Condition, s.Message)
-	}
-	if s := h.settle(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" {
-		t.Errorf("%s: %s", s.Condition, s.Message)
-	}
-	// With a new name, too: the server is found again.
-	h, _ = registered(t, tokenKubeconfig("canary-good"))
-	h.registrations = map[string]*structpb.Struct{}
-	h.xr = strings.Replace(h.xr, "crossplane.io/claim-name: prod", "crossplane.io/claim-name: renamed", 1)
-	if s := h.reconcile(t); s.Composed != nil || s.Condition != "ArgoCDClusterRegistered=FALSE/ServerConflict" {
-		t.Errorf("We should not register the cluster a second time: %s: %s", s.Condition, s.Message)
-	}
-}
-
 // TestExpired has what is kept expire.
 func TestExpired(t *testing.T) {
 	notAfter := time.Date(2028, time.November, 19, 18, 55, 47, 0, time.UTC)
@@ -407,57 +380,6 @@ func TestSeveralSteps(t *testing.T) {
 		got, _, _ := strings.Cut(s.Condition, "=")
 		if got == strings.Split(first.Condition, "=")[0] || want != "" && got != want || strings.Contains(got, " ") {
 			t.Errorf("%s: %s", input, s.Condition)
-		}
-	}
-}
-
-// TestNothingWritten empties what is there. What is composed is never empty.
-func TestNothingWritten(t *testing.T) {
-	for _, output := range []string{"Object", "Secret"} {
-		for name, change := range map[string]func(manifest *structpb.Struct){
-			"Data":   func(m *structpb.Struct) { m.Fields["data"] = fields{}.value() },
-			"Name":   func(m *structpb.Struct) { delete(structAt(m, "metadata").GetFields(), "name") },
-			"Labels": func(m *structpb.Struct) { delete(structAt(m, "metadata").GetFields(), "labels") },
-			"Marks": func(m *structpb.Struct) {
-				delete(structAt(m, "metadata").GetFields(), "labels")
-				delete(structAt(m, "metadata").GetFields(), "annotations")
-			},
-			"Server": func(m *structpb.Struct) { delete(structAt(m, "data").GetFields(), "server") },
-		} {
-			if name == "Name" && output == "Secret" {
-				continue
-			}
-			for _, kubeconfig := range []string{"", tokenKubeconfig("canary-good")} {
-				t.Run(fmt.Sprintf("%s%s%t", output, name, kubeconfig != ""), func(t *testing.T) {
-					h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {type: "+output+"}\ncluster: {drainFrom: {fieldPath: spec.parameters.environment}}")
-					h.input = strings.Replace(h.input, "spec.parameters.environment", "spec.parameters.gold", 1)
-					h.reconcile(t)
-					h.settle(t)
-					h.input = strings.Replace(h.input, "spec.parameters.gold", "spec.parameters.environment", 1)
-					h.unable = output == "Object"
-					h.resources = of(aks, kubeconfig)
-					o := clone(h.registrations["argocd-cluster"])
-					m := o
-					if output == "Object" {
-						m = structAt(o, "spec", "forProvider", "manifest")
-					}
-					change(m)
-					h.registrations["argocd-cluster"] = o
-					s := h.reconcile(t)
-					data, metadata := dataOf(t, s), manifestOf(t, s)["metadata"].(map[string]any)
-					for _, k := range []string{"name", "server", "config"} {
-						if v, ok := data[k].(string); !ok || v == "" {
-							t.Errorf("%s is %v: %s: %s", k, data[k], s.Condition, s.Message)
-						}
-					}
-					if metadata["name"] != "cluster-prod-x7k2p" || metadata["namespace"] != "argocd" {
-						t.Errorf("metadata: %v", metadata)
-					}
-					if state := labelsOf(t, s)[labelState]; state != stateActive && state != stateDraining {
-						t.Errorf("state: %v", state)
-					}
-				})
-			}
 		}
 	}
 }
