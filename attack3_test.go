@@ -49,36 +49,6 @@ func TestRenamedStepKeepsItsOwn(t *testing.T) {
 	}
 }
 
-// TestRenamedWithClusterName renames output.resourceName together with the cluster, where the input names no source.
-func TestRenamedWithClusterName(t *testing.T) {
-	for _, input := range []string{
-		"output: {resourceName: other}\ncluster: {name: renamed}",
-		"output: {resourceName: other, namespace: gitops}\ncluster: {name: renamed}",
-	} {
-		for _, unable := range []bool{false, true} {
-			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
-			h.unable = unable
-			h.registered(t)
-			h.input = input
-			s := h.reconcile(t)
-			if h.registrations["argocd-cluster"] == nil {
-				t.Errorf("%s (unable=%t): the registration is deleted: %s%s: %s", input, unable, s.Fatal, s.Condition, s.Message)
-			}
-		}
-	}
-}
-
-// TestNameLikeALabel gives a cluster a name that is the label of its old one.
-func TestNameLikeALabel(t *testing.T) {
-	h := plainHub(legacyXR+"    alias: Prod East\n", tokenKubeconfig("canary-good"), "cluster: {nameFrom: {fieldPath: spec.parameters.alias}}")
-	before := h.registered(t)
-	label := before["metadata"].(map[string]any)["labels"].(map[string]any)[labelCluster].(string)
-	h.xr = strings.Replace(h.xr, "Prod East", label, 1)
-	if s := h.reconcile(t); dataOf(t, s)["name"] != "Prod East" {
-		t.Errorf("The cluster is renamed to %v: %s: %s", dataOf(t, s)["name"], s.Condition, s.Message)
-	}
-}
-
 // TestRemoteNotWritten rotates credentials while the remote Argo CD's provider does nothing.
 func TestRemoteNotWritten(t *testing.T) {
 	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {argoCD: Remote}")

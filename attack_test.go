@@ -192,36 +192,3 @@ func TestEarlierSteps(t *testing.T) {
 		}
 	})
 }
-
-// TestResourceNameAndMore changes output.resourceName together with what else identifies the
-// registration.
-func TestResourceNameAndMore(t *testing.T) {
-	for _, input := range []string{
-		"output: {resourceName: other, name: foo%s}",
-		"output: {resourceName: other, namespace: gitops%s}",
-		"output: {resourceName: other, name: foo, namespace: gitops%s}",
-		"output: {resourceName: other, name: cluster-prod-x7k2p%s}\ncluster: {name: renamed}",
-		"output: {resourceName: other, namespace: gitops%s}\ncluster: {name: renamed}\nkubeconfigFrom: {resourceName: cluster}",
-		"output: {resourceName: other%s}\ncluster: {nameFrom: {fieldPath: spec.missing}}",
-	} {
-		for kind := range outputs() {
-			for _, unable := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%sOf%sUnable=%t", input, kind, unable), func(t *testing.T) {
-					h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {type: "+kind+"}")
-					h.unable = unable
-					before := h.registered(t)
-					h.input = fmt.Sprintf(input, ", type: "+kind)
-					for range 3 {
-						s := h.reconcile(t)
-						if s.Fatal != "" || s.Composed == nil || h.registrations["other"] != nil {
-							t.Fatalf("We should go on with the composed resource, because Crossplane would delete it and Argo CD the Applications: %s%s: %s", s.Fatal, s.Condition, s.Message)
-						}
-						if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || s.Ready != "READY_TRUE" || !strings.HasPrefix(s.Condition, "ArgoCDClusterRegistered=TRUE/") {
-							t.Errorf("%s, %s: %s\n-before, +after:\n%s", s.Condition, s.Ready, s.Message, diff)
-						}
-					}
-				})
-			}
-		}
-	}
-}

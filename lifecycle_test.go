@@ -165,46 +165,6 @@ users: [{name: v, user: {token: canary-other}}, {name: u, user: {token: canary-%
 	}
 }
 
-// TestIdentity changes what would delete the Secret or rename the cluster. It is not
-// followed, and the condition says so.
-func TestIdentity(t *testing.T) {
-	rename := func(h *hub) {
-		h.input = strings.Replace(h.input, "nameFrom: {fieldPath: 'metadata.labels[crossplane.io/claim-name]'}", "name: renamed", 1)
-	}
-	cases := map[string]struct {
-		reason string
-		change func(*hub)
-		fields string
-	}{
-		"Type":           {"We should keep the Object, because deleting it deletes the Secret.", func(h *hub) { h.input += "output: {type: Secret}" }, "output.type changed"},
-		"Namespace":      {"We should keep the Secret's namespace, because the Secret cannot move.", func(h *hub) { h.input += "output: {namespace: gitops}" }, "output.namespace changed"},
-		"Name":           {"We should keep the Secret's name, because the Secret cannot be renamed.", func(h *hub) { h.input += "output: {name: other}" }, "output.name changed"},
-		"NameAndType":    {"We should name all fields that were not applied.", func(h *hub) { h.input += "output: {name: other, type: Secret}" }, "output.type, output.name changed but were not applied"},
-		"ClusterName":    {"We should keep the cluster's name, because ApplicationSets prune the workloads of a renamed cluster.", rename, "cluster.name changed"},
-		"ProviderConfig": {"We should keep the ProviderConfig, because with another one a second Secret is made and the first is orphaned.", func(h *hub) { h.input += "output: {object: {providerConfigRef: {name: other}}}" }, "output.object.providerConfigRef changed"},
-		"ResourceName":   {"We should keep the composed resource, because Crossplane deletes one that is not desired under its name.", func(h *hub) { h.input += "output: {resourceName: other}" }, "output.resourceName changed"},
-	}
-	for name, tc := range cases {
-		for _, unable := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%sUnable=%t", name, unable), func(t *testing.T) {
-				h := newHub(tokenKubeconfig("canary-good"))
-				h.unable = unable
-				before := h.registered(t)
-				tc.change(h)
-				for range 3 {
-					s := h.reconcile(t)
-					if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || s.Composed["kind"] != "Object" {
-						t.Errorf("%s\n%v: -before, +after:\n%s", tc.reason, s.Composed["kind"], diff)
-					}
-					if s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || !says(s.Message, tc.fields) || !strings.Contains(s.Message, "not applied") {
-						t.Errorf("%s\n%s: %s", tc.reason, s.Condition, s.Message)
-					}
-				}
-			})
-		}
-	}
-}
-
 // TestDrain turns a cluster's state, with its credentials kept, also while they cannot be
 // found out.
 func TestDrain(t *testing.T) {
