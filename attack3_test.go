@@ -10,45 +10,6 @@ import (
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
 
-// TestStepWaitsByItself has a step that waits, or lost a conflict, leave alone what a later step registered.
-func TestStepWaitsByItself(t *testing.T) {
-	const second = "kubeconfigFrom: {resourceName: cluster}\n"
-	cases := map[string]struct {
-		reason, first, second string
-		change                func(*hub)
-	}{
-		"NameMissing": {"a step whose name's field is missing must wait by itself", "kubeconfigFrom: {type: Secret, secretRef: {name: edge, namespace: clusters}}\ncluster: {nameFrom: {fieldPath: spec.edge}}", second + "output: {resourceName: second}", nil},
-		"Conflict": {"a step that lost a conflict must wait by itself", "", second + "output: {resourceName: second, namespace: argocd-2}", func(h *hub) {
-			h.secrets[prodKey] = mustStruct(t, "{metadata: {namespace: argocd, name: cluster-prod-x7k2p}}")
-		}},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
-			if tc.change != nil {
-				tc.change(h)
-			}
-			for i := range 3 {
-				if s := h.twoSteps(t, tc.first, tc.second); s.Fatal != "" {
-					t.Fatalf("reconcile %d: %s: %s", i, tc.reason, s.Fatal)
-				}
-			}
-		})
-	}
-}
-
-// TestRenamedStepKeepsItsOwn renames one of two steps that register one cluster with two Argo CDs.
-func TestRenamedStepKeepsItsOwn(t *testing.T) {
-	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
-	const second = "output: {resourceName: second, namespace: argocd-2}"
-	for range 3 {
-		h.twoSteps(t, "output: {resourceName: zz}", second)
-	}
-	if s := h.twoSteps(t, "output: {resourceName: renamed}", second); s.Fatal != "" || h.registrations["zz"] == nil {
-		t.Errorf("We should adopt the one of our Argo CD: %s", s.Fatal)
-	}
-}
-
 // TestRemoteNotWritten rotates credentials while the remote Argo CD's provider does nothing.
 func TestRemoteNotWritten(t *testing.T) {
 	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {argoCD: Remote}")

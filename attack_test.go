@@ -1,14 +1,11 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/structpb"
-
-	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
 
 // TestForeignSecret replaces a registered cluster's Secret by another's.
@@ -103,92 +100,4 @@ func TestLoserKeepsNothing(t *testing.T) {
 	if v, ok := labelsOf(t, s)["winner"]; ok || dataOf(t, s)["server"] != "https://api.example.org" {
 		t.Errorf("We should not keep another's label (%v) or server: %s: %s: %v", v, s.Condition, s.Message, dataOf(t, s))
 	}
-}
-
-// TestEarlierSteps has earlier steps of the pipeline compose something that looks like a
-// registration, or is one.
-func TestEarlierSteps(t *testing.T) {
-	run := func(t *testing.T, h *hub, name string, earlier *structpb.Struct) summary {
-		t.Helper()
-		req := h.request(t)
-		req.Desired.Resources["first"] = &fnv1.Resource{Resource: earlier}
-		return summarize(t, h.run(t, req), name)
-	}
-	for kind, output := range outputs() {
-		for _, unable := range []bool{false, true} {
-			t.Run(fmt.Sprintf("SecretOf%sUnable=%t", kind, unable), func(t *testing.T) {
-				info := mustStruct(t, "{apiVersion: v1, kind: Secret, metadata: {namespace: argocd, name: info}, data: {name: "+base64Of("prod-x7k2p")+", server: "+base64Of("https://api.example.org")+"}}")
-				h := plainHub(legacyXR, tokenKubeconfig("canary-good"), output)
-				h.unable = unable
-				if s := run(t, h, "argocd-cluster", info); s.Composed == nil {
-					t.Errorf("We should not take any Secret for a registration: %s%s: %s", s.Fatal, s.Condition, s.Message)
-				}
-				h.registered(t)
-				if s := run(t, h, "argocd-cluster", info); verdict(s) != "TRUE/Registered" {
-					t.Errorf("We should not take any Secret for a registration: %s%s: %s", s.Fatal, s.Condition, s.Message)
-				}
-			})
-		}
-	}
-	first := func(t *testing.T, input string) (*hub, *structpb.Struct) {
-		t.Helper()
-		h := plainHub(legacyXR+"    other: prod-x7k2p\n", tokenKubeconfig("canary-good"), input)
-		return h, h.run(t, h.request(t)).GetDesired().GetResources()["argocd-cluster"].GetResource()
-	}
-	cases := map[string]struct {
-		reason, input, want string
-	}{
-		"Namespace":            {"We should register one cluster in two namespaces, because each is another Argo CD's.", "namespace: gitops", "FALSE/Registering"},
-		"Remote":               {"We should register one cluster here and in a remote Argo CD.", "argoCD: Remote, object: {providerConfigRef: {name: eu}}", "FALSE/Registering"},
-		"RemoteOfAnotherName":  {"We should register it there under another Secret's name, too.", "name: foo, argoCD: Remote, object: {providerConfigRef: {name: eu}}", "FALSE/Registering"},
-		"OtherProviderConfig":  {"We should not register one cluster twice in one Argo CD by two ProviderConfigs.", "name: foo, object: {providerConfigRef: {name: eu}}", "FALSE/NameConflict"},
-		"SameArgoCDOtherNames": {"We should not register one server twice in one Argo CD, because it would use one's credentials for both.", "name: foo}\ncluster: {name: foo", "FALSE/ServerConflict"},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			h, earlier := first(t, "")
-			h.input = "output: {resourceName: second, " + tc.input + "}"
-			if s := run(t, h, "second", earlier); verdict(s) != tc.want || (s.Composed == nil) == (tc.want == "FALSE/Registering") {
-				t.Errorf("%s\nwant %s, got %s%s: %s", tc.reason, tc.want, s.Fatal, s.Condition, s.Message)
-			}
-		})
-	}
-	for kind, output := range outputs() {
-		t.Run("NameByFieldOf"+kind, func(t *testing.T) {
-			h, earlier := first(t, output)
-			h.input = "cluster: {nameFrom: {fieldPath: spec.parameters.other}}\noutput: {resourceName: second, " + strings.TrimPrefix(output, "\noutput: {")
-			if s := run(t, h, "second", earlier); s.Fatal != "" || s.Composed != nil || verdict(s) != "FALSE/NameConflict" {
-				t.Errorf("We should say that two steps have one name, because the XR's user chose it and not the author: %s%s: %s", s.Fatal, s.Condition, s.Message)
-			}
-		})
-	}
-	t.Run("NameByFieldOnceRegistered", func(t *testing.T) {
-		_, earlier := first(t, "")
-		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {nameFrom: {fieldPath: metadata.name}}")
-		h.registered(t)
-		s := run(t, h, "argocd-cluster", earlier)
-		if diff := cmp.Diff([]any{"Observe"}, policiesOf(t, s)); diff != "" || verdict(s) != "FALSE/NameConflict" {
-			t.Errorf("We should not delete the Secret with our Object, because the earlier step has it: %s: %s\n-want, +got:\n%s", s.Condition, s.Message, diff)
-		}
-	})
-	t.Run("OlderThanEarlierStep", func(t *testing.T) {
-		_, earlier := first(t, "cluster: {name: foo}")
-		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
-		h.unable = true
-		h.registered(t)
-		if s := run(t, h, "argocd-cluster", earlier); verdict(s) != "TRUE/Registered" {
-			t.Errorf("We should go on with a registration that is there, because a step that is new must not end it: %s%s: %s", s.Fatal, s.Condition, s.Message)
-		}
-	})
-	t.Run("TwoRemoteArgoCDs", func(t *testing.T) {
-		h, earlier := first(t, "output: {argoCD: Remote, object: {providerConfigRef: {name: us}}}")
-		h.input = "output: {resourceName: second, argoCD: Remote, object: {providerConfigRef: {name: eu}}}"
-		if s := run(t, h, "second", earlier); verdict(s) != "FALSE/Registering" || s.Composed == nil {
-			t.Errorf("We should register one cluster in two remote Argo CDs: %s%s: %s", s.Fatal, s.Condition, s.Message)
-		}
-		h.input = strings.Replace(h.input, "eu", "us", 1)
-		if s := run(t, h, "second", earlier); !strings.Contains(s.Fatal, "cluster.name: another pipeline step already uses Secret "+prodKey) {
-			t.Errorf("We should not have two steps write one Secret of one Argo CD: %s%s: %s", s.Fatal, s.Condition, s.Message)
-		}
-	})
 }

@@ -273,23 +273,3 @@ func TestExpired(t *testing.T) {
 		t.Errorf("with new credentials: %s: %s", s.Condition, s.Message)
 	}
 }
-
-// TestSeveralSteps has two steps register two clusters. Each has a condition of its own.
-func TestSeveralSteps(t *testing.T) {
-	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
-	h.resources["cluster"] = observation{resource: aks}
-	first := h.reconcile(t)
-	for input, want := range map[string]string{
-		"output: {resourceName: second}":                            "ArgoCDClusterRegistered-second",
-		"output: {resourceName: second}\nconditionType: Registered": "Registered",
-		"conditionType: Registered":                                 "Registered",
-		"output: {resourceName: 'a b'}":                             "",
-	} {
-		h.input = input
-		s := h.reconcile(t)
-		got, _, _ := strings.Cut(s.Condition, "=")
-		if got == strings.Split(first.Condition, "=")[0] || want != "" && got != want || strings.Contains(got, " ") {
-			t.Errorf("%s: %s", input, s.Condition)
-		}
-	}
-}
