@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // TestWithdrawnInConflict has the author withdraw the credentials of a registration that must
@@ -39,36 +38,6 @@ func TestWithdrawnInConflict(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-// TestRotationAfterLabel rotates the credentials of a Secret that somebody labelled since the
-// provider saw it last.
-func TestRotationAfterLabel(t *testing.T) {
-	h, _ := registered(t, tokenKubeconfig("canary-good"))
-	h.down = true
-	h.edit("argocd/cluster-prod", func(s *structpb.Struct) {
-		structAt(s, "metadata", "labels").Fields["argocd.argoproj.io/kubernetes-version"] = structpb.NewStringValue("1.33")
-	})
-	if s := h.reconcile(t); verdict(s) != "TRUE/Registered" || h.repairOf() != "" {
-		t.Errorf("We should not mind what others add: %s: %s", s.Condition, s.Message)
-	}
-	// The provider may hide what it saw.
-	delete(structAt(h.registrations["argocd-cluster"], "status", "atProvider", "manifest").GetFields(), "data")
-	h.resources = of(aks, tokenKubeconfig("canary-new"))
-	for i := range 3 {
-		// From then on the Object holds the new token, and only what the provider saw is the old.
-		if i == 1 {
-			structAt(h.registrations["argocd-cluster"], "status", "atProvider", "manifest").Fields["data"] = h.secrets["argocd/cluster-prod"].GetFields()["data"]
-		}
-		if s := h.reconcile(t); verdict(s) != "TRUE/Updating" || s.Ready != "READY_TRUE" || h.repairOf() != "" {
-			t.Errorf("We should wait for the provider, because nobody changed what we wrote: %s, %s, repair %q: %s", s.Condition, s.Ready, h.repairOf(), s.Message)
-		}
-	}
-	h.down = false
-	h.provide("argocd-cluster")
-	if s := h.reconcile(t); verdict(s) != "TRUE/Registered" {
-		t.Errorf("written: %s: %s", s.Condition, s.Message)
 	}
 }
 

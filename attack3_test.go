@@ -10,20 +10,6 @@ import (
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
 
-// TestRemoteNotWritten rotates credentials while the remote Argo CD's provider does nothing.
-func TestRemoteNotWritten(t *testing.T) {
-	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {argoCD: Remote}")
-	h.remote = true
-	h.registered(t)
-	h.resources = of(aks, tokenKubeconfig("canary-new"))
-	h.down = true
-	for range 3 {
-		if s := h.reconcile(t); verdict(s) != "TRUE/Updating" {
-			t.Errorf("%s: %s", s.Condition, s.Message)
-		}
-	}
-}
-
 // TestConflictKeepsPolicies has an Object that must not delete lose a conflict.
 func TestConflictKeepsPolicies(t *testing.T) {
 	a, b := teams(t, "cluster: {name: aa}", "cluster: {name: bb}\noutput: {object: {managementPolicies: [Observe, Create, Update]}}")
