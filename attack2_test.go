@@ -7,40 +7,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestWithdrawnInConflict has the author withdraw the credentials of a registration that must
-// give way to another.
-func TestWithdrawnInConflict(t *testing.T) {
-	for kind, output := range outputs() {
-		for name, tc := range map[string]struct{ kubeconfig, before, after string }{
-			"OwnIdentity": {kubeconfigOf("https://api.example.org", ""), "credentials: {type: GCP}", "credentials: {type: Kubeconfig}"},
-			"Insecure":    {strings.Replace(tokenKubeconfig("canary-b"), "cluster: {server", "cluster: {insecure-skip-tls-verify: true, server", 1), "credentials: {allowInsecure: true}", ""},
-		} {
-			t.Run(name+"Of"+kind, func(t *testing.T) {
-				a := plainHub(namespacedXR, tokenKubeconfig("canary-a"), "cluster: {name: aa}")
-				b := plainHub(legacyXR, "", "cluster: {name: bb}\n"+tc.before+output)
-				b.resources = of(bucket, tc.kubeconfig)
-				share(t, a, b)
-				if s := b.reconcile(t); verdict(s) != "FALSE/ServerConflict" {
-					t.Fatalf("want a conflict: %s: %s", s.Condition, s.Message)
-				}
-				b.input = "cluster: {name: bb}\n" + tc.after + output
-				for range 3 {
-					s := b.reconcile(t)
-					if verdict(s) != "FALSE/ServerConflict" || dataOf(t, s)["config"] != noConfig || s.Ready != "READY_FALSE" {
-						t.Errorf("We should drop the credentials in a conflict, too, because the author withdrew them: %s, %s: %s: %v", s.Condition, s.Ready, s.Message, dataOf(t, s))
-					}
-				}
-				if got := decode(b.secrets["argocd/cluster-bb"], "config"); got != noConfig {
-					t.Errorf("the Secret has %s", got)
-				}
-				if s := a.reconcile(t); verdict(s) != "TRUE/Registered" {
-					t.Errorf("the older: %s: %s", s.Condition, s.Message)
-				}
-			})
-		}
-	}
-}
-
 // TestReadyStays rotates the credentials while the Object is not ready for a moment.
 func TestReadyStays(t *testing.T) {
 	for condition, want := range map[string]string{"ArgoCDClusterRegistered": "READY_TRUE", "Ready": "READY_TRUE", "Other": "READY_FALSE"} {
@@ -54,47 +20,6 @@ func TestReadyStays(t *testing.T) {
 		if s := h.reconcile(t); s.Ready != want {
 			t.Errorf("We should stay ready only if the XR says that it was, so that it does not flap (%s): %s, %s: %s", condition, s.Ready, s.Condition, s.Message)
 		}
-	}
-}
-
-// TestOlderDeleted deletes the Secret of the older of two registrations of one server.
-func TestOlderDeleted(t *testing.T) {
-	older, younger := teams(t, "cluster: {name: aa}", "cluster: {name: bb}")
-	share(t, older, younger)
-	if s := younger.reconcile(t); verdict(s) != "FALSE/ServerConflict" {
-		t.Fatalf("want a conflict: %s: %s", s.Condition, s.Message)
-	}
-	delete(older.secrets, "argocd/cluster-aa")
-	for range 3 {
-		if s := older.reconcile(t); strings.HasSuffix(s.Condition, "Conflict") || policiesOf(t, s) != nil {
-			t.Fatalf("We should make the older again, because its cluster did not change: %s: %s", s.Condition, s.Message)
-		}
-		if s := younger.reconcile(t); verdict(s) != "FALSE/ServerConflict" {
-			t.Errorf("the younger: %s: %s", s.Condition, s.Message)
-		}
-	}
-	if s := older.reconcile(t); verdict(s) != "TRUE/Registered" || older.secrets["argocd/cluster-aa"] == nil {
-		t.Errorf("the older: %s: %s", s.Condition, s.Message)
-	}
-}
-
-// TestLoserAge has the loser of a conflict, which has watched the winner's older Secret, take
-// another name while a third has its server.
-func TestLoserAge(t *testing.T) {
-	winner, loser := teams(t, "cluster: {name: shared}", "cluster: {name: shared}")
-	third := plainHub(legacyXR, tokenKubeconfig("canary-c"), "cluster: {name: third}")
-	winner.resources = of(aks, kubeconfigOf("https://a.example.org", "token: canary-a"))
-	winner.registered(t)
-	loser.reconcile(t)
-	loser.secrets, third.secrets, third.revision = winner.secrets, winner.secrets, 200
-	for range 2 {
-		loser.reconcile(t)
-		loser.provide("argocd-cluster")
-	}
-	third.registered(t)
-	loser.input = "cluster: {name: free}"
-	if s := loser.reconcile(t); verdict(s) != "FALSE/ServerConflict" || winner.secrets["argocd/cluster-free"] != nil {
-		t.Errorf("We should not take the age of a Secret that was never ours: %s: %s", s.Condition, s.Message)
 	}
 }
 

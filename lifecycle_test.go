@@ -14,8 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
-
-	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
 
 // TestAnyFieldMayVanish deletes each field of a request at a time, but for the registration
@@ -195,57 +193,6 @@ func TestDrain(t *testing.T) {
 	if got := labelsOf(t, h.settle(t))["argocd.fn.crossplane.io/state"]; got != "active" {
 		t.Errorf("state of a cluster that is not drained: %v", got)
 	}
-}
-
-// TestNameConflict has the Secret exist before the registration.
-func TestNameConflict(t *testing.T) {
-	cases := map[string]struct {
-		reason  string
-		secret  string
-		want    string
-		message string
-	}{
-		"Free":      {"We should register the cluster if there is no such Secret.", "", "FALSE/Registering", "Waiting for the Object"},
-		"Ours":      {"We should take over our own Secret, because its Object may be lost.", "{metadata: {namespace: argocd, name: cluster-prod, annotations: {argocd.fn.crossplane.io/composite: XAKSCluster.platform.example.org/prod-x7k2p}}}", "FALSE/Registering", "Waiting for the Object"},
-		"AnotherXR": {"We should not touch another XR's Secret, because Argo CD would lose its cluster.", "{metadata: {namespace: argocd, name: cluster-prod, annotations: {argocd.fn.crossplane.io/composite: GKECluster.platform.example.org/team-b/prod}}}", "FALSE/NameConflict", "already belongs to GKECluster.platform.example.org/team-b/prod"},
-		"Nobodys":   {"We should not touch a Secret that was made by hand.", "{metadata: {namespace: argocd, name: cluster-prod, labels: {argocd.argoproj.io/secret-type: cluster}}}", "FALSE/NameConflict", "annotate the Secret with argocd.fn.crossplane.io/composite: XAKSCluster.platform.example.org/prod-x7k2p"},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			h := newHub(tokenKubeconfig("canary-good"))
-			if tc.secret != "" {
-				h.secrets["argocd/cluster-prod"] = mustStruct(t, tc.secret)
-			}
-			s := h.reconcile(t)
-			if s.Condition != "ArgoCDClusterRegistered="+tc.want || !says(s.Message, tc.message) {
-				t.Errorf("%s\n%s: %s", tc.reason, s.Condition, s.Message)
-			}
-			if conflict := strings.HasSuffix(tc.want, "NameConflict"); (s.Composed == nil) != conflict || (s.Warning != "") != conflict || (s.XRReady == "READY_FALSE") != conflict {
-				t.Errorf("%s\n%+v", tc.reason, s)
-			}
-		})
-	}
-	t.Run("AnotherStep", func(t *testing.T) {
-		h, _ := registered(t, tokenKubeconfig("canary-good"))
-		first := h.registrations["argocd-cluster"]
-		for input, want := range map[string]string{
-			"output: {resourceName: second}":                                          "cluster.name: another pipeline step already uses Secret argocd/cluster-prod-x7k2p",
-			"output: {resourceName: second, namespace: other}":                        "",
-			"output: {resourceName: second}\ncluster: {name: secondary, server: a.b}": "",
-		} {
-			structAt(first, "spec", "forProvider", "manifest", "metadata").Fields["name"] = structpb.NewStringValue("cluster-prod-x7k2p")
-			req := newRequest(t, h.xr, input, map[string]observation{"cluster": {resource: aks, details: map[string]string{"kubeconfig": kubeconfigOf("https://second.example.org", "token: canary-second")}}})
-			req.Desired.Resources["argocd-cluster"] = &fnv1.Resource{Resource: first}
-			rsp := run(t, req)
-			fatal := ""
-			for _, r := range rsp.GetResults() {
-				fatal += r.GetMessage()
-			}
-			if !strings.HasPrefix(fatal, want) || want == "" && (fatal != "" || rsp.GetDesired().GetResources()["second"] == nil) {
-				t.Errorf("Two steps must not have one Secret, and may have two, with %s: %s", input, fatal)
-			}
-		}
-	})
 }
 
 // TestExpiryNotice tells the end of a client certificate from 30 days before.
