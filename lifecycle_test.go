@@ -163,38 +163,6 @@ users: [{name: v, user: {token: canary-other}}, {name: u, user: {token: canary-%
 	}
 }
 
-// TestDrain turns a cluster's state, with its credentials kept, also while they cannot be
-// found out.
-func TestDrain(t *testing.T) {
-	h, before := registered(t, tokenKubeconfig("canary-good"))
-	h.xr = strings.Replace(h.xr, "drain: false", "drain: true", 1)
-	if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Updating" || s.Ready != "READY_TRUE" {
-		t.Errorf("before the Secret is written: %s: %s", s.Condition, s.Message)
-	}
-	s := h.reconcile(t)
-	after := manifestOf(t, s)
-	labels := labelsOf(t, s)
-	if labels["argocd.fn.crossplane.io/state"] != "draining" || s.Condition != "ArgoCDClusterRegistered=TRUE/Draining" || s.Ready != "READY_TRUE" {
-		t.Errorf("%s: %s: %v", s.Condition, s.Message, labels)
-	}
-	labels["argocd.fn.crossplane.io/state"] = "active"
-	if diff := cmp.Diff(before, after); diff != "" {
-		t.Errorf("-active, +draining:\n%s", diff)
-	}
-	delete(h.resources, "cluster")
-	if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Draining" || !strings.Contains(s.Message, "does not exist") {
-		t.Errorf("without a cluster: %s: %s", s.Condition, s.Message)
-	}
-	h.xr = strings.Replace(h.xr, "drain: true", "drain: maybe", 1)
-	if s := h.settle(t); labelsOf(t, s)["argocd.fn.crossplane.io/state"] != "draining" {
-		t.Errorf("We should go on draining while the field is not a boolean, because ApplicationSets would deploy again: %s: %s", s.Condition, s.Message)
-	}
-	h.xr = strings.Replace(h.xr, "    drain: maybe\n", "", 1)
-	if got := labelsOf(t, h.settle(t))["argocd.fn.crossplane.io/state"]; got != "active" {
-		t.Errorf("state of a cluster that is not drained: %v", got)
-	}
-}
-
 // TestExpiryNotice tells the end of a client certificate from 30 days before.
 func TestExpiryNotice(t *testing.T) {
 	notAfter := time.Date(2028, time.November, 19, 18, 55, 47, 0, time.UTC)
