@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
@@ -159,20 +158,6 @@ users: [{name: v, user: {token: canary-other}}, {name: u, user: {token: canary-%
 		}
 		if last == "" {
 			t.Errorf("walk %d never registered", seed)
-		}
-	}
-}
-
-// TestExpiryNotice tells the end of a client certificate from 30 days before.
-func TestExpiryNotice(t *testing.T) {
-	notAfter := time.Date(2028, time.November, 19, 18, 55, 47, 0, time.UTC)
-	for days, want := range map[int]bool{31: false, 30: true, 1: true} {
-		h := newHub(sample(t, "kc-capi.yaml"))
-		h.now = notAfter.AddDate(0, 0, -days)
-		h.reconcile(t)
-		s := h.reconcile(t)
-		if got := strings.Contains(s.Message, "The client certificate expires on 2028-11-19"); got != want || s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
-			t.Errorf("%d days before: %s: %s", days, s.Condition, s.Message)
 		}
 	}
 }

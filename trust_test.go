@@ -3,7 +3,6 @@ package main
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -39,24 +38,5 @@ func TestSourceRemembered(t *testing.T) {
 	h.input = "kubeconfigFrom: {resourceName: other}"
 	if s := h.settle(t); dataOf(t, s)["server"] != "https://other.example.org" || annotationsOf(t, s)[annotationSource] != "other" {
 		t.Errorf("We should register another cluster if the author names it: %s: %s", s.Condition, s.Message)
-	}
-}
-
-// TestExpired has what is kept expire.
-func TestExpired(t *testing.T) {
-	notAfter := time.Date(2028, time.November, 19, 18, 55, 47, 0, time.UTC)
-	h := plainHub(legacyXR, sample(t, "kc-capi.yaml"), "")
-	before := h.registered(t)
-	for _, kubeconfig := range []string{"", sample(t, "kc-capi.yaml")} {
-		h.resources = of(aks, kubeconfig)
-		h.now = notAfter.Add(time.Hour)
-		s := h.reconcile(t)
-		if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || s.Condition != "ArgoCDClusterRegistered=FALSE/CredentialsExpired" || s.Ready != "READY_TRUE" || !strings.Contains(s.Message, "2028-11-19") {
-			t.Errorf("%s, %s: %s\n-before, +after:\n%s", s.Condition, s.Ready, s.Message, diff)
-		}
-	}
-	h.resources = of(aks, tokenKubeconfig("canary-new"))
-	if s := h.settle(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
-		t.Errorf("with new credentials: %s: %s", s.Condition, s.Message)
 	}
 }
