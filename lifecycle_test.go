@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 )
@@ -158,36 +157,6 @@ users: [{name: v, user: {token: canary-other}}, {name: u, user: {token: canary-%
 		}
 		if last == "" {
 			t.Errorf("walk %d never registered", seed)
-		}
-	}
-}
-
-// TestStatus has the XR say how the cluster is registered, beside what earlier steps say.
-func TestStatus(t *testing.T) {
-	h, _ := registered(t, tokenKubeconfig("canary-good"))
-	want := map[string]any{"status": map[string]any{
-		"earlier": "step",
-		"argocd": map[string]any{
-			"name": "prod", "server": "https://api.example.org", "credentials": "BearerToken",
-			"secretRef": map[string]any{"namespace": "argocd", "name": "cluster-prod"},
-		},
-	}}
-	for _, reason := range []string{"registered", "retained"} {
-		got := h.run(t, h.request(t)).GetDesired().GetComposite().GetResource().AsMap()
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: -want, +got:\n%s", reason, diff)
-		}
-		delete(h.resources, "cluster")
-	}
-
-	h.input = strings.Replace(h.input, "status.argocd", "status.earlier", 1)
-	if s := h.reconcile(t); !strings.Contains(s.Fatal, "statusFieldPath: cannot write to status.earlier") {
-		t.Errorf("a field that another step gives another type: %+v", s)
-	}
-	for _, path := range []string{"spec.argocd", "status", "status.conditions", "status[", ""} {
-		h.input = "statusFieldPath: '" + path + "'"
-		if s := h.reconcile(t); !strings.Contains(s.Fatal, "statusFieldPath: ") {
-			t.Errorf("%q: %+v", path, s)
 		}
 	}
 }
