@@ -16,8 +16,8 @@ func TestDrain(t *testing.T) {
 		t.Errorf("before the Secret is written: %s: %s", s.Condition, s.Message)
 	}
 	s := h.reconcile(t)
-	after := manifestOf(t, s)
-	labels := labelsOf(t, s)
+	after := secretOf(t, s)
+	labels := secretOf(t, s).Labels
 	if labels["argocd.fn.crossplane.io/state"] != "draining" || s.Condition != "ArgoCDClusterRegistered=TRUE/Draining" || s.Ready != "READY_TRUE" {
 		t.Errorf("%s: %s: %v", s.Condition, s.Message, labels)
 	}
@@ -30,11 +30,11 @@ func TestDrain(t *testing.T) {
 		t.Errorf("without a cluster: %s: %s", s.Condition, s.Message)
 	}
 	h.xr = strings.Replace(h.xr, "drain: true", "drain: maybe", 1)
-	if s := h.settle(t); labelsOf(t, s)["argocd.fn.crossplane.io/state"] != "draining" {
+	if s := h.settle(t); secretOf(t, s).Labels["argocd.fn.crossplane.io/state"] != "draining" {
 		t.Errorf("We should go on draining while the field is not a boolean, because ApplicationSets would deploy again: %s: %s", s.Condition, s.Message)
 	}
 	h.xr = strings.Replace(h.xr, "    drain: maybe\n", "", 1)
-	if got := labelsOf(t, h.settle(t))["argocd.fn.crossplane.io/state"]; got != "active" {
+	if got := secretOf(t, h.settle(t)).Labels["argocd.fn.crossplane.io/state"]; got != "active" {
 		t.Errorf("state of a cluster that is not drained: %v", got)
 	}
 }
@@ -49,7 +49,7 @@ func TestClaimLabels(t *testing.T) {
 			h := plainHub(strings.Replace(legacyXR, ref, "namespace: 'not a label!', name: "+long+"}", 1), tokenKubeconfig("canary-good"), output)
 			h.reconcile(t)
 			s := h.reconcile(t)
-			labels := labelsOf(t, s)
+			labels := secretOf(t, s).Labels
 			for _, k := range []string{labelClaimName, labelClaimNamespace} {
 				if v, ok := labels[k]; ok {
 					t.Errorf("We should leave out %s, because %q is no value of a label", k, v)
@@ -61,14 +61,14 @@ func TestClaimLabels(t *testing.T) {
 			h = plainHub(legacyXR, tokenKubeconfig("canary-good"), output)
 			h.registered(t)
 			h.xr = strings.Replace(h.xr, ref, "namespace: 'not a label!', name: "+long+"}", 1)
-			labels = labelsOf(t, h.reconcile(t))
-			if got := []any{labels[labelClaimName], labels[labelClaimNamespace]}; cmp.Diff([]any{"prod", "team-a"}, got) != "" {
+			labels = secretOf(t, h.reconcile(t)).Labels
+			if got := []string{labels[labelClaimName], labels[labelClaimNamespace]}; cmp.Diff([]string{"prod", "team-a"}, got) != "" {
 				t.Errorf("We should keep the labels, because Argo CD may select by them: %v", got)
 			}
 		})
 	}
 	h := plainHub(strings.ReplaceAll(legacyXR, "prod-x7k2p", long), tokenKubeconfig("canary-good"), "")
-	if v, ok := labelsOf(t, h.reconcile(t))[labelComposite]; ok {
+	if v, ok := secretOf(t, h.reconcile(t)).Labels[labelComposite]; ok {
 		t.Errorf("We should leave out the XR's name, because %q is no value of a label", v)
 	}
 }
@@ -83,8 +83,8 @@ func TestMissingMap(t *testing.T) {
 				h.xr = strings.Replace(h.xr, "  extra: {a: b}\n", "", 1)
 				h.xr = strings.Replace(h.xr, "ingress: nginx", "ingress: traefik", 1)
 				s := h.settle(t)
-				labels := labelsOf(t, s)
-				if got := []any{labels["addons.example.org/ingress"], labels["a"]}; cmp.Diff([]any{"traefik", "b"}, got) != "" || verdict(s) != "TRUE/Retained" {
+				labels := secretOf(t, s).Labels
+				if got := []string{labels["addons.example.org/ingress"], labels["a"]}; cmp.Diff([]string{"traefik", "b"}, got) != "" || verdict(s) != "TRUE/Retained" {
 					t.Errorf("We should keep the missing map's entries and follow the other's, because that one is there: %v: %s: %s", got, s.Condition, s.Message)
 				}
 			})

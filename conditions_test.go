@@ -31,7 +31,7 @@ func TestExpired(t *testing.T) {
 		h.resources = of(aks, kubeconfig)
 		h.now = notAfter.Add(time.Hour)
 		s := h.reconcile(t)
-		if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || s.Condition != "ArgoCDClusterRegistered=FALSE/CredentialsExpired" || s.Ready != "READY_TRUE" || !strings.Contains(s.Message, "2028-11-19") {
+		if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || s.Condition != "ArgoCDClusterRegistered=FALSE/CredentialsExpired" || s.Ready != "READY_TRUE" || !strings.Contains(s.Message, "2028-11-19") {
 			t.Errorf("%s, %s: %s\n-before, +after:\n%s", s.Condition, s.Ready, s.Message, diff)
 		}
 	}

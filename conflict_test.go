@@ -80,7 +80,7 @@ func TestForeignSecret(t *testing.T) {
 				if verdict(s) != "FALSE/NameConflict" || s.Ready != "READY_FALSE" {
 					t.Errorf("%s\nreconcile %d: %s, %s: %s", tc.reason, i, s.Condition, s.Ready, s.Message)
 				}
-				if diff := cmp.Diff([]any{"Observe"}, policiesOf(t, s)); diff != "" {
+				if diff := cmp.Diff([]string{"Observe"}, policiesOf(t, s)); diff != "" {
 					t.Errorf("%s\nreconcile %d: policies: -want, +got:\n%s", tc.reason, i, diff)
 				}
 				if diff := cmp.Diff(foreign.AsMap(), h.secrets[prodKey].AsMap()); diff != "" {
@@ -97,7 +97,7 @@ func TestForeignSecret(t *testing.T) {
 			}
 			h.input, h.resources = "", of(aks, tokenKubeconfig("canary-good"))
 			delete(h.secrets, prodKey)
-			if s := h.settle(t); verdict(s) != "TRUE/Registered" || dataOf(t, s)["server"] != "https://api.example.org" {
+			if s := h.settle(t); verdict(s) != "TRUE/Registered" || string(secretOf(t, s).Data["server"]) != "https://api.example.org" {
 				t.Errorf("We should go on once the other is gone: %s: %s", s.Condition, s.Message)
 			}
 		})
@@ -139,7 +139,7 @@ func TestTwoRegistrations(t *testing.T) {
 	h.resources = of(gke, kubeconfigOf("https://api.example.org", "token: canary-second"))
 	for range 3 {
 		s := h.reconcile(t)
-		if s.Condition != "ArgoCDClusterRegistered=FALSE/ServerConflict" || dataOf(t, s)["server"] != "https://second.example.org" || s.Ready != "READY_FALSE" {
+		if s.Condition != "ArgoCDClusterRegistered=FALSE/ServerConflict" || string(secretOf(t, s).Data["server"]) != "https://second.example.org" || s.Ready != "READY_FALSE" {
 			t.Errorf("We should keep the old server, because the new one is another cluster's: %s: %s", s.Condition, s.Message)
 		}
 	}
@@ -159,12 +159,12 @@ func TestTwoRegistrations(t *testing.T) {
 		t.Errorf("We should go on with the older registration: %s: %s", s.Condition, s.Message)
 	}
 	s := h.reconcile(t)
-	policies := s.Composed["spec"].(map[string]any)["managementPolicies"]
-	if diff := cmp.Diff([]any{"Observe", "Delete"}, policies); diff != "" || s.Condition != "ArgoCDClusterRegistered=FALSE/ServerConflict" || s.Ready != "READY_FALSE" {
+	policies := policiesOf(t, s)
+	if diff := cmp.Diff([]string{"Observe", "Delete"}, policies); diff != "" || s.Condition != "ArgoCDClusterRegistered=FALSE/ServerConflict" || s.Ready != "READY_FALSE" {
 		t.Errorf("We should only observe the younger: %s: %s: %v", s.Condition, s.Message, policies)
 	}
 	delete(first.secrets, "argocd/cluster-prod-x7k2p")
-	if s := h.settle(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || s.Composed["spec"].(map[string]any)["managementPolicies"] != nil {
+	if s := h.settle(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || policiesOf(t, s) != nil {
 		t.Errorf("We should go on once the older is gone: %s: %s", s.Condition, s.Message)
 	}
 }
@@ -192,7 +192,7 @@ func TestTwoAtOnce(t *testing.T) {
 	if winner.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || loser.Condition != "ArgoCDClusterRegistered=FALSE/NameConflict" || loser.Ready != "READY_FALSE" {
 		t.Errorf("We should register one of them, of %s: %s and %s", owner, winner.Condition, loser.Condition)
 	}
-	if diff := cmp.Diff([]any{"Observe"}, loser.Composed["spec"].(map[string]any)["managementPolicies"]); diff != "" {
+	if diff := cmp.Diff([]string{"Observe"}, policiesOf(t, loser)); diff != "" {
 		t.Errorf("We should never delete another's Secret: -want, +got:\n%s", diff)
 	}
 }
@@ -214,7 +214,7 @@ func TestLoserRenames(t *testing.T) {
 			before := clone(winner.secrets["argocd/cluster-shared"])
 			loser.input = rename
 			s = loser.settle(t)
-			if verdict(s) != "TRUE/Registered" || dataOf(t, s)["name"] != "free" || winner.secrets["argocd/cluster-free"] == nil {
+			if verdict(s) != "TRUE/Registered" || string(secretOf(t, s).Data["name"]) != "free" || winner.secrets["argocd/cluster-free"] == nil {
 				t.Errorf("We should register it under the other name, because its condition asked for one: %s: %s", s.Condition, s.Message)
 			}
 			if diff := cmp.Diff(before.AsMap(), winner.secrets["argocd/cluster-shared"].AsMap()); diff != "" {
@@ -243,8 +243,8 @@ func TestLoserKeepsNothing(t *testing.T) {
 	}
 	loser.input = "cluster: {name: free, labelsFrom: [{fieldPath: spec.missing}]}"
 	s := loser.reconcile(t)
-	if v, ok := labelsOf(t, s)["winner"]; ok || dataOf(t, s)["server"] != "https://api.example.org" {
-		t.Errorf("We should not keep another's label (%v) or server: %s: %s: %v", v, s.Condition, s.Message, dataOf(t, s))
+	if v, ok := secretOf(t, s).Labels["winner"]; ok || string(secretOf(t, s).Data["server"]) != "https://api.example.org" {
+		t.Errorf("We should not keep another's label (%v) or server: %s: %s: %v", v, s.Condition, s.Message, secretOf(t, s).Data)
 	}
 }
 
@@ -308,8 +308,8 @@ func TestWithdrawnInConflict(t *testing.T) {
 				b.input = "cluster: {name: bb}\n" + tc.after + output
 				for range 3 {
 					s := b.reconcile(t)
-					if verdict(s) != "FALSE/ServerConflict" || dataOf(t, s)["config"] != noConfig || s.Ready != "READY_FALSE" {
-						t.Errorf("We should drop the credentials in a conflict, too, because the author withdrew them: %s, %s: %s: %v", s.Condition, s.Ready, s.Message, dataOf(t, s))
+					if verdict(s) != "FALSE/ServerConflict" || string(secretOf(t, s).Data["config"]) != noConfig || s.Ready != "READY_FALSE" {
+						t.Errorf("We should drop the credentials in a conflict, too, because the author withdrew them: %s, %s: %s: %v", s.Condition, s.Ready, s.Message, secretOf(t, s).Data)
 					}
 				}
 				if got := decode(b.secrets["argocd/cluster-bb"], "config"); got != noConfig {
@@ -327,7 +327,7 @@ func TestWithdrawnInConflict(t *testing.T) {
 func TestConflictKeepsPolicies(t *testing.T) {
 	a, b := teams(t, "cluster: {name: aa}", "cluster: {name: bb}\noutput: {object: {managementPolicies: [Observe, Create, Update]}}")
 	share(t, a, b)
-	if diff := cmp.Diff([]any{"Observe"}, policiesOf(t, b.reconcile(t))); diff != "" {
+	if diff := cmp.Diff([]string{"Observe"}, policiesOf(t, b.reconcile(t))); diff != "" {
 		t.Errorf("-want, +got:\n%s", diff)
 	}
 }

@@ -219,11 +219,11 @@ func TestCredentials(t *testing.T) {
 			if tc.status != "" {
 				req.Desired.Composite.Resource = mustStruct(t, tc.status)
 			}
-			data := secretData(t, run(t, req))
+			data := dataOf(secretOf(t, summarize(t, run(t, req), "argocd-cluster")))
 			if diff := cmp.Diff(tc.want.server, data["server"]); diff != "" {
 				t.Errorf("%s\nserver: -want, +got:\n%s", tc.reason, diff)
 			}
-			want, got := tc.want.config, data["config"].(string)
+			want, got := tc.want.config, data["config"]
 			if tc.want.golden != "" {
 				want = strings.TrimSpace(sample(t, tc.want.golden))
 			} else {
@@ -254,13 +254,13 @@ func TestLoopback(t *testing.T) {
 	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), input)
 	before := h.registered(t)
 	h.resources = of(aks, "")
-	if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" || cmp.Diff(before, manifestOf(t, s)) != "" {
+	if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" || cmp.Diff(before, secretOf(t, s)) != "" {
 		t.Errorf("We should keep what the author gave: %s: %s", s.Condition, s.Message)
 	}
 	h.input = ""
 	h.reconcile(t)
-	if s := h.reconcile(t); !strings.HasSuffix(s.Condition, "FALSE/UnsupportedCredentials") || strings.Contains(dataOf(t, s)["server"].(string), "localhost") || strings.Contains(dataOf(t, s)["config"].(string), "127.0.0.1") {
-		t.Errorf("We should drop what the author withdraws: %s: %s: %v", s.Condition, s.Message, dataOf(t, s))
+	if s := h.reconcile(t); !strings.HasSuffix(s.Condition, "FALSE/UnsupportedCredentials") || strings.Contains(string(secretOf(t, s).Data["server"]), "localhost") || strings.Contains(string(secretOf(t, s).Data["config"]), "127.0.0.1") {
+		t.Errorf("We should drop what the author withdraws: %s: %s: %v", s.Condition, s.Message, secretOf(t, s).Data)
 	}
 	h = plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}")
 	h.xr = strings.Replace(h.xr, "https://api.prod.example.org/", "https://localhost", 1)

@@ -98,15 +98,15 @@ func exampleRequest(t *testing.T, dir string) *fnv1.RunFunctionRequest {
 	return req
 }
 
-// exampleManifest returns the cluster Secret's manifest in an example's expected
-// rendering, which `make render` compares with what Crossplane renders.
-func exampleManifest(t *testing.T, dir string) (object, manifest map[string]any) {
+// exampleObject returns the Object in an example's expected rendering, which `make render`
+// compares with what Crossplane renders.
+func exampleObject(t *testing.T, dir string) map[string]any {
 	t.Helper()
-	object = documents(t, dir, "expected.yaml")["Object"]
+	object := documents(t, dir, "expected.yaml")["Object"]
 	if object == nil {
 		t.Fatalf("%s has no Object", dir)
 	}
-	return object, object["spec"].(map[string]any)["forProvider"].(map[string]any)["manifest"].(map[string]any)
+	return object
 }
 
 // TestExamples checks that what the function composes for each example is what is
@@ -136,7 +136,7 @@ func TestExamples(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join("example", name)
 			rsp := run(t, exampleRequest(t, dir))
-			object, _ := exampleManifest(t, dir)
+			object := exampleObject(t, dir)
 
 			got := rsp.GetDesired().GetResources()["argocd-cluster"].GetResource().AsMap()
 			want := map[string]any{
@@ -146,7 +146,7 @@ func TestExamples(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s\nObject: -expected.yaml, +function:\n%s", tc.reason, diff)
 			}
-			if diff := cmp.Diff(strings.TrimSpace(sample(t, tc.golden)), secretData(t, rsp)["config"]); diff != "" {
+			if diff := cmp.Diff(strings.TrimSpace(sample(t, tc.golden)), dataOf(secretOf(t, summarize(t, rsp, "argocd-cluster")))["config"]); diff != "" {
 				t.Errorf("%s\nconfig: -golden, +function:\n%s", tc.reason, diff)
 			}
 
@@ -206,17 +206,11 @@ func TestApplicationSet(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, manifest := exampleManifest(t, filepath.Join("example", name))
-			set := labels.Set{}
-			for k, v := range manifest["metadata"].(map[string]any)["labels"].(map[string]any) {
-				set[k] = v.(string)
+			secret := decodeSecret(t, mustStruct(t, toYAML(t, exampleObject(t, filepath.Join("example", name)))))
+			if !selector.Matches(labels.Set(secret.Labels)) {
+				t.Errorf("%s\nthe selector does not take %v", tc.reason, secret.Labels)
 			}
-			if !selector.Matches(set) {
-				t.Errorf("%s\nthe selector does not take %v", tc.reason, set)
-			}
-			wrapped := map[string]any{"data": manifest["data"]}
-			decodeData(t, wrapped)
-			data := wrapped["data"].(map[string]any)
+			data := dataOf(secret)
 			out := &strings.Builder{}
 			// The parameters of Argo CD's cluster generator that the template uses. These
 			// names need no normalizing.

@@ -121,13 +121,7 @@ func checkResponse(t *testing.T, rsp *fnv1.RunFunctionResponse, registered bool)
 		if name == "earlier" {
 			continue
 		}
-		composed := r.GetResource().AsMap()
-		decodeData(t, composed)
-		manifest := composed
-		if composed["kind"] == "Object" {
-			manifest = composed["spec"].(map[string]any)["forProvider"].(map[string]any)["manifest"].(map[string]any)
-		}
-		checkSecret(t, manifest["data"].(map[string]any))
+		checkSecret(t, dataOf(decodeSecret(t, r.GetResource())))
 		delete(rsp.GetDesired().GetResources(), name)
 		registered = false
 	}
@@ -143,13 +137,13 @@ func checkResponse(t *testing.T, rsp *fnv1.RunFunctionResponse, registered bool)
 
 // checkSecret checks that a client can be made of a Secret's data, by the library that Argo
 // CD makes it with.
-func checkSecret(t *testing.T, data map[string]any) {
+func checkSecret(t *testing.T, data map[string]string) {
 	t.Helper()
 	var cfg argocd.ClusterConfig
-	if err := json.Unmarshal([]byte(data["config"].(string)), &cfg); err != nil {
+	if err := json.Unmarshal([]byte(data["config"]), &cfg); err != nil {
 		t.Fatal(err)
 	}
-	server := data["server"].(string)
+	server := data["server"]
 	if data["name"] == "" || data["name"] == "in-cluster" || strings.Contains(server, "kubernetes.default") || strings.HasSuffix(server, "/") {
 		t.Errorf("name %q, server %q", data["name"], server)
 	}

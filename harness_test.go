@@ -20,6 +20,9 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/structpb"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
 	"github.com/crossplane/crossplane-runtime/v2/pkg/logging"
@@ -337,9 +340,11 @@ type summary struct {
 	Requires []string `json:"requires,omitempty"`
 	TTL      string   `json:"ttl,omitempty"`
 
-	// Composed is the composed resource, with the Secret's data decoded.
-	Composed map[string]any `json:"composed,omitempty"`
-	Ready    string         `json:"ready,omitempty"`
+	// Composed is the composed resource, with the Secret's data decoded, and Secret the
+	// Secret that it makes.
+	Composed *unstructured.Unstructured `json:"composed,omitempty"`
+	Secret   *corev1.Secret             `json:"-"`
+	Ready    string                     `json:"ready,omitempty"`
 }
 
 func summarize(t testing.TB, rsp *fnv1.RunFunctionResponse, resourceName string) summary {
@@ -370,9 +375,15 @@ func summarize(t testing.TB, rsp *fnv1.RunFunctionResponse, resourceName string)
 		s.TTL = ttl.String()
 	}
 	if r, ok := rsp.GetDesired().GetResources()[resourceName]; ok {
-		s.Composed = r.GetResource().AsMap()
 		s.Ready = r.GetReady().String()
-		decodeData(t, s.Composed)
+		s.Secret = decodeSecret(t, r.GetResource())
+		decoded := fields{}
+		for k, v := range s.Secret.Data {
+			decoded[k] = structpb.NewStringValue(string(v))
+		}
+		res := clone(r.GetResource())
+		manifestIn(res).Fields["data"] = decoded.value()
+		s.Composed = &unstructured.Unstructured{Object: res.AsMap()}
 	}
 	return s
 }
@@ -391,31 +402,46 @@ func selected(r *fnv1.ResourceSelector) string {
 	return what
 }
 
-// decodeData decodes the Secret's data in a composed resource.
-func decodeData(t testing.TB, composed map[string]any) {
-	t.Helper()
-	manifest := composed
-	if spec, ok := composed["spec"].(map[string]any); ok {
-		manifest = spec["forProvider"].(map[string]any)["manifest"].(map[string]any)
+// manifestIn returns the manifest of the Secret in a composed resource: the Object's, or all
+// of a Secret.
+func manifestIn(res *structpb.Struct) *structpb.Struct {
+	if stringAt(res, "kind") == kindObject {
+		return structAt(res, "spec", "forProvider", "manifest")
 	}
-	data := manifest["data"].(map[string]any)
-	for k, v := range data {
-		b, err := base64.StdEncoding.DecodeString(v.(string))
-		if err != nil {
-			t.Fatal(err)
-		}
-		data[k] = string(b)
-	}
+	return res
 }
 
-// secretData returns the Secret's decoded data in a response.
-func secretData(t testing.TB, rsp *fnv1.RunFunctionResponse) map[string]any {
+// decodeSecret returns the Secret in a composed resource. Each of its fields must be one that
+// Kubernetes knows.
+func decodeSecret(t testing.TB, res *structpb.Struct) *corev1.Secret {
 	t.Helper()
-	s := summarize(t, rsp, "argocd-cluster")
-	if s.Composed == nil {
-		t.Fatalf("nothing composed: %s: %s%s", s.Condition, s.Message, s.Fatal)
+	b, err := manifestIn(res).MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return s.Composed["spec"].(map[string]any)["forProvider"].(map[string]any)["manifest"].(map[string]any)["data"].(map[string]any)
+	secret := &corev1.Secret{}
+	if unknown, err := json.UnmarshalStrict(b, secret); err != nil || len(unknown) > 0 {
+		t.Fatalf("not a Secret: %v %v", unknown, err)
+	}
+	return secret
+}
+
+// secretOf returns the Secret that is composed.
+func secretOf(t testing.TB, s summary) *corev1.Secret {
+	t.Helper()
+	if s.Secret == nil {
+		t.Fatalf("nothing is composed: %s%s: %s", s.Fatal, s.Condition, s.Message)
+	}
+	return s.Secret
+}
+
+// dataOf returns a Secret's data as text.
+func dataOf(secret *corev1.Secret) map[string]string {
+	data := make(map[string]string, len(secret.Data))
+	for k, v := range secret.Data {
+		data[k] = string(v)
+	}
+	return data
 }
 
 // kubeconfigOf returns a kubeconfig for a server and a user.

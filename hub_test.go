@@ -12,6 +12,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
@@ -337,7 +339,7 @@ func (h *hub) edit(key string, change func(secret *structpb.Struct)) {
 
 // registered returns a hub with a registered cluster, by its input and more of it, and its
 // Secret.
-func registered(t testing.TB, kubeconfig string, input ...string) (h *hub, secret map[string]any) {
+func registered(t testing.TB, kubeconfig string, input ...string) (h *hub, secret *corev1.Secret) {
 	t.Helper()
 	h = newHub(kubeconfig)
 	h.input += strings.Join(input, "\n")
@@ -346,45 +348,14 @@ func registered(t testing.TB, kubeconfig string, input ...string) (h *hub, secre
 }
 
 // registered registers the hub's cluster, and returns its Secret.
-func (h *hub) registered(t testing.TB) map[string]any {
+func (h *hub) registered(t testing.TB) *corev1.Secret {
 	t.Helper()
 	h.reconcile(t)
 	s := h.reconcile(t)
 	if s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
 		t.Fatalf("not registered: %+v", s)
 	}
-	return manifestOf(t, s)
-}
-
-// manifestOf returns the Secret of what is composed, with its data decoded.
-func manifestOf(t testing.TB, s summary) map[string]any {
-	t.Helper()
-	switch {
-	case s.Composed == nil:
-		t.Fatalf("nothing is composed: %s%s: %s", s.Fatal, s.Condition, s.Message)
-	case s.Composed["kind"] == "Object":
-		return s.Composed["spec"].(map[string]any)["forProvider"].(map[string]any)["manifest"].(map[string]any)
-	}
-	return s.Composed
-}
-
-// dataOf returns the decoded data of the Secret of what is composed.
-func dataOf(t testing.TB, s summary) map[string]any {
-	t.Helper()
-	data, _ := manifestOf(t, s)["data"].(map[string]any)
-	return data
-}
-
-// labelsOf returns the labels of the Secret of what is composed.
-func labelsOf(t testing.TB, s summary) map[string]any {
-	t.Helper()
-	return manifestOf(t, s)["metadata"].(map[string]any)["labels"].(map[string]any)
-}
-
-// annotationsOf returns the annotations of the Secret of what is composed.
-func annotationsOf(t testing.TB, s summary) map[string]any {
-	t.Helper()
-	return manifestOf(t, s)["metadata"].(map[string]any)["annotations"].(map[string]any)
+	return secretOf(t, s)
 }
 
 func tokenKubeconfig(token string) string {
@@ -425,10 +396,14 @@ func (h *hub) repairOf() string {
 }
 
 // policiesOf returns the management policies of a composed Object.
-func policiesOf(t testing.TB, s summary) any {
+func policiesOf(t testing.TB, s summary) []string {
 	t.Helper()
-	manifestOf(t, s)
-	return s.Composed["spec"].(map[string]any)["managementPolicies"]
+	secretOf(t, s)
+	policies, _, err := unstructured.NestedStringSlice(s.Composed.Object, "spec", "managementPolicies")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policies
 }
 
 // share has hubs be one: each has the same Secrets. The first registers first.

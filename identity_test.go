@@ -17,7 +17,7 @@ func TestObjectName(t *testing.T) {
 		if s.Composed == nil {
 			t.Fatalf("%s%s: %s", s.Fatal, s.Condition, s.Message)
 		}
-		return s.Composed["metadata"].(map[string]any)["name"].(string)
+		return s.Composed.GetName()
 	}
 	if got := name(legacyXR, ""); got != "argocd.cluster-prod-x7k2p" {
 		t.Errorf("name: %s", got)
@@ -69,8 +69,8 @@ func TestIdentity(t *testing.T) {
 				tc.change(h)
 				for range 3 {
 					s := h.reconcile(t)
-					if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || s.Composed["kind"] != "Object" {
-						t.Errorf("%s\n%v: -before, +after:\n%s", tc.reason, s.Composed["kind"], diff)
+					if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || s.Composed.GetKind() != "Object" {
+						t.Errorf("%s\n%v: -before, +after:\n%s", tc.reason, s.Composed.GetKind(), diff)
 					}
 					if s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || !says(s.Message, tc.fields) || !strings.Contains(s.Message, "not applied") {
 						t.Errorf("%s\n%s: %s", tc.reason, s.Condition, s.Message)
@@ -104,7 +104,7 @@ func TestResourceNameAndMore(t *testing.T) {
 						if s.Fatal != "" || s.Composed == nil || h.registrations["other"] != nil {
 							t.Fatalf("We should go on with the composed resource, because Crossplane would delete it and Argo CD the Applications: %s%s: %s", s.Fatal, s.Condition, s.Message)
 						}
-						if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || s.Ready != "READY_TRUE" || !strings.HasPrefix(s.Condition, "ArgoCDClusterRegistered=TRUE/") {
+						if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || s.Ready != "READY_TRUE" || !strings.HasPrefix(s.Condition, "ArgoCDClusterRegistered=TRUE/") {
 							t.Errorf("%s, %s: %s\n-before, +after:\n%s", s.Condition, s.Ready, s.Message, diff)
 						}
 					}
@@ -137,10 +137,10 @@ func TestRenamedWithClusterName(t *testing.T) {
 func TestNameLikeALabel(t *testing.T) {
 	h := plainHub(legacyXR+"    alias: Prod East\n", tokenKubeconfig("canary-good"), "cluster: {nameFrom: {fieldPath: spec.parameters.alias}}")
 	before := h.registered(t)
-	label := before["metadata"].(map[string]any)["labels"].(map[string]any)[labelCluster].(string)
+	label := before.Labels[labelCluster]
 	h.xr = strings.Replace(h.xr, "Prod East", label, 1)
-	if s := h.reconcile(t); dataOf(t, s)["name"] != "Prod East" {
-		t.Errorf("The cluster is renamed to %v: %s: %s", dataOf(t, s)["name"], s.Condition, s.Message)
+	if s := h.reconcile(t); string(secretOf(t, s).Data["name"]) != "Prod East" {
+		t.Errorf("The cluster is renamed to %v: %s: %s", string(secretOf(t, s).Data["name"]), s.Condition, s.Message)
 	}
 }
 
@@ -186,8 +186,8 @@ func TestInvalidName(t *testing.T) {
 					if strings.Contains(s.Message, "not applied") {
 						t.Errorf("We should not say that a change was not applied, because there is nothing to apply: %s", s.Message)
 					}
-					after := manifestOf(t, s)
-					if diff := cmp.Diff(before["data"], after["data"]); diff != "" || before["metadata"].(map[string]any)["name"] != after["metadata"].(map[string]any)["name"] {
+					after := secretOf(t, s)
+					if diff := cmp.Diff(before.Data, after.Data); diff != "" || before.Name != after.Name {
 						t.Errorf("%s\n-before, +after:\n%s", tc.reason, diff)
 					}
 				}
@@ -201,11 +201,11 @@ func TestNamelessUnready(t *testing.T) {
 	for _, unable := range []bool{false, true} {
 		h := newHub(tokenKubeconfig("canary-good"))
 		h.unable, h.down = unable, true
-		before := manifestOf(t, h.reconcile(t))
+		before := secretOf(t, h.reconcile(t))
 		h.xr = strings.Replace(h.xr, "    crossplane.io/claim-name: prod\n", "", 1)
 		for range 2 {
 			s := h.reconcile(t)
-			if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "FALSE/Registering" || !strings.Contains(s.Message, "metadata.labels[crossplane.io/claim-name], which is not set") {
+			if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || verdict(s) != "FALSE/Registering" || !strings.Contains(s.Message, "metadata.labels[crossplane.io/claim-name], which is not set") {
 				t.Errorf("We should keep the name, because there is no other: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
 			}
 		}
@@ -251,7 +251,7 @@ func TestBeenThere(t *testing.T) {
 			h.registrations["argocd-cluster"] = o
 			h.input = "cluster: {name: renamed}\noutput: {namespace: gitops, name: other}"
 			s := h.reconcile(t)
-			if diff := cmp.Diff(before, manifestOf(t, s)); (diff == "") != tc.kept {
+			if diff := cmp.Diff(before, secretOf(t, s)); (diff == "") != tc.kept {
 				t.Errorf("%s\n%s: %s\n-before, +after:\n%s", tc.reason, s.Condition, s.Message, diff)
 			}
 			if strings.Contains(s.Message, "not applied") != tc.kept {
@@ -273,7 +273,7 @@ func TestNeverThere(t *testing.T) {
 		h.input = "output: {namespace: argocd}\ncluster: {name: other}"
 		h.reconcile(t)
 		s := h.reconcile(t)
-		if m := manifestOf(t, s)["metadata"].(map[string]any); m["namespace"] != "argocd" || m["name"] != "cluster-other" || s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
+		if m := secretOf(t, s); m.Namespace != "argocd" || m.Name != "cluster-other" || s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
 			t.Errorf("We should follow the input until a Secret has been there (unable=%t): %s: %s %v", unable, s.Condition, s.Message, m)
 		}
 		h = plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {namespace: missing}")
@@ -284,7 +284,7 @@ func TestNeverThere(t *testing.T) {
 			t.Errorf("We should wait for the old Object's end, because Crossplane cannot change a resource's kind: %s: %s", s.Condition, s.Message)
 		}
 		h.reconcile(t)
-		if s := h.reconcile(t); s.Composed["kind"] != "Secret" || s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
+		if s := h.reconcile(t); s.Composed.GetKind() != "Secret" || s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
 			t.Errorf("then compose a Secret: %s: %s", s.Condition, s.Message)
 		}
 	}
@@ -308,7 +308,7 @@ func TestTerminating(t *testing.T) {
 			h.input += "\ncluster: {name: renamed}"
 			for range 2 {
 				s := h.reconcile(t)
-				if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "FALSE/Registering" || s.Ready != "READY_FALSE" || h.repairOf() != "" {
+				if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || verdict(s) != "FALSE/Registering" || s.Ready != "READY_FALSE" || h.repairOf() != "" {
 					t.Errorf("We should leave the Object its Secret, because it would orphan that: %s, %s: %s\n-before, +after:\n%s", s.Condition, s.Ready, s.Message, diff)
 				}
 			}
@@ -320,11 +320,11 @@ func TestTerminating(t *testing.T) {
 				}
 			}
 			s := h.reconcile(t)
-			if dataOf(t, s)["name"] != "renamed" || verdict(s) != "FALSE/Registering" || s.Ready != "READY_FALSE" || h.repairOf() != "" {
-				t.Errorf("We should then follow the input: %s: %s: %v", s.Condition, s.Message, dataOf(t, s))
+			if string(secretOf(t, s).Data["name"]) != "renamed" || verdict(s) != "FALSE/Registering" || s.Ready != "READY_FALSE" || h.repairOf() != "" {
+				t.Errorf("We should then follow the input: %s: %s: %v", s.Condition, s.Message, secretOf(t, s).Data)
 			}
 			h.registrations, h.down = map[string]*structpb.Struct{}, false
-			if s := h.settle(t); dataOf(t, s)["name"] != "renamed" || verdict(s) != "TRUE/Registered" {
+			if s := h.settle(t); string(secretOf(t, s).Data["name"]) != "renamed" || verdict(s) != "TRUE/Registered" {
 				t.Errorf("once the Object is gone: %s: %s", s.Condition, s.Message)
 			}
 		})
@@ -343,19 +343,19 @@ func TestDeletedObject(t *testing.T) {
 	terminate()
 	h.down = true
 	s := h.reconcile(t)
-	if dataOf(t, s)["name"] != "prod-x7k2p" || s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" || s.Ready != "READY_FALSE" {
+	if string(secretOf(t, s).Data["name"]) != "prod-x7k2p" || s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" || s.Ready != "READY_FALSE" {
 		t.Errorf("We should leave the Object as it is until its Secret is gone, because it would orphan the Secret: %s: %s", s.Condition, s.Message)
 	}
 	delete(h.secrets, "argocd/cluster-prod-x7k2p")
 	h.resources["cluster"] = observation{resource: aks}
 	s = h.reconcile(t)
-	if d := dataOf(t, s); d["name"] != "renamed" || d["config"] == "" || manifestOf(t, s)["metadata"].(map[string]any)["name"] != "cluster-renamed" || s.Ready != "READY_FALSE" {
+	if d := dataOf(secretOf(t, s)); d["name"] != "renamed" || d["config"] == "" || secretOf(t, s).Name != "cluster-renamed" || s.Ready != "READY_FALSE" {
 		t.Errorf("We should then follow the input, with the connection kept: %s: %s: %v", s.Condition, s.Message, d)
 	}
 	h.registrations, h.down = map[string]*structpb.Struct{}, false
 	h.resources = of(aks, tokenKubeconfig("canary-good"))
 	h.reconcile(t)
-	if s := h.settle(t); dataOf(t, s)["name"] != "renamed" || s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
+	if s := h.settle(t); string(secretOf(t, s).Data["name"]) != "renamed" || s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
 		t.Errorf("once it is gone: %s: %s", s.Condition, s.Message)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/structpb"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // TestRetained breaks one thing after another of a registered cluster, and mends it. Whatever
@@ -65,13 +66,13 @@ func TestRetained(t *testing.T) {
 					if got := s.Warning != ""; got != (i == 0) {
 						t.Errorf("%s\nevent in reconcile %d: %q", tc.reason, i, s.Warning)
 					}
-					after := manifestOf(t, s)
+					after := secretOf(t, s)
 					if diff := cmp.Diff(before, after); diff != "" {
 						t.Fatalf("%s\n-before, +after:\n%s", tc.reason, diff)
 					}
 				}
 				healthy.registrations, healthy.conditions, healthy.secrets = h.registrations, h.conditions, h.secrets
-				if s := healthy.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || cmp.Diff(before, manifestOf(t, s)) != "" {
+				if s := healthy.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || cmp.Diff(before, secretOf(t, s)) != "" {
 					t.Errorf("%s\nnot mended: %s: %s", tc.reason, s.Condition, s.Message)
 				}
 			})
@@ -139,7 +140,7 @@ apiextensions.crossplane.io/environment:
 					h.xr, _, _ = strings.Cut(legacyXR, "  parameters:")
 					h.environment, h.resources = "{}", of(bucket, kubeconfig)
 					s := h.reconcile(t)
-					if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" || !strings.Contains(s.Message, tc.message) {
+					if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" || !strings.Contains(s.Message, tc.message) {
 						t.Errorf("%s\n%s: %s\n-before, +after:\n%s", tc.reason, s.Condition, s.Message, diff)
 					}
 				})
@@ -169,7 +170,7 @@ func TestNoConnection(t *testing.T) {
 			if s.Fatal != "" || verdict(s) != "TRUE/Retained" || s.Ready != "READY_TRUE" {
 				t.Fatalf("We should keep the connection, because what is missing may come back: %s%s: %s", s.Fatal, s.Condition, s.Message)
 			}
-			if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+			if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
 				t.Errorf("-before, +after:\n%s", diff)
 			}
 		})
@@ -183,7 +184,7 @@ func TestOneUnit(t *testing.T) {
 	h.xr = strings.Replace(h.xr, "    apiserver: https://api.prod.example.org/\n", "", 1)
 	h.resources = of(aks, tokenKubeconfig("canary-new"))
 	s := h.reconcile(t)
-	if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" {
+	if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" {
 		t.Errorf("We should keep the whole connection, because half of it is another's.\n%s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
 	}
 }
@@ -209,7 +210,7 @@ func TestTokenFieldsGone(t *testing.T) {
 					h.xr = strings.Replace(legacyXR, "    environment: production\n", "", 1)
 					h.resources = of(bucket, kubeconfig)
 					s := h.reconcile(t)
-					if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" {
+					if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" {
 						t.Errorf("We should keep the credentials, because nobody withdrew them: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
 					}
 				})
@@ -236,17 +237,17 @@ func TestVoucherGone(t *testing.T) {
 				output = strings.Replace(output, "Secret}", "Secret, namespace: team-a}", 1)
 				h := plainHub(namespacedXR, "", tc.input+output)
 				h.resources = of(gke, kubeconfigOf(gkeServer, ""))
-				var before map[string]any
+				var before *corev1.Secret
 				for range 3 {
 					req := h.request(t)
 					req.Desired.Composite.Resource = mustStruct(t, "status: {endpoint: west.example.org}")
 					s := h.apply(t, h.run(t, req))
-					before = manifestOf(t, s)
+					before = secretOf(t, s)
 				}
 				h.environment, h.xr, h.resources = "{}", tc.xr, of(gke, tc.kubeconfig)
 				for range 2 {
 					s := h.reconcile(t)
-					if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" || s.Ready != "READY_TRUE" {
+					if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" || s.Ready != "READY_TRUE" {
 						t.Errorf("%s\n%s, %s: %s\n-before, +after:\n%s", tc.reason, s.Condition, s.Ready, s.Message, diff)
 					}
 				}
@@ -260,16 +261,16 @@ func TestDesiredStatusMissing(t *testing.T) {
 	for _, source := range []string{gke, bucket} {
 		h := plainHub(legacyXR, "", "cluster: {serverFrom: {fieldPath: status.endpoint}}")
 		h.resources = of(source, kubeconfigOf(gkeServer, "exec: {command: gke-gcloud-auth-plugin}"))
-		var before map[string]any
+		var before *corev1.Secret
 		for range 3 {
 			req := h.request(t)
 			req.Desired.Composite.Resource = mustStruct(t, "status: {endpoint: west.example.org}")
-			before = manifestOf(t, h.apply(t, h.run(t, req)))
+			before = secretOf(t, h.apply(t, h.run(t, req)))
 		}
 		req := h.request(t)
 		structAt(req.GetObserved().GetComposite().GetResource(), "status").Fields["endpoint"] = structpb.NewStringValue("west.example.org")
 		s := h.apply(t, h.run(t, req))
-		if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+		if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
 			t.Errorf("%s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
 		}
 	}
@@ -285,7 +286,7 @@ func TestExplicitTypeAlongsideCluster(t *testing.T) {
 			before := h.registered(t)
 			h.resources["other"] = observation{resource: bucket, details: map[string]string{"kubeconfig": kubeconfig}}
 			s := h.reconcile(t)
-			if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+			if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
 				t.Errorf("%s: %s", s.Condition, s.Message)
 			}
 		})
@@ -296,7 +297,7 @@ func TestExplicitTypeAlongsideCluster(t *testing.T) {
 	before := h.registered(t)
 	delete(h.secrets, "clusters/kc")
 	s := h.reconcile(t)
-	if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+	if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
 		t.Errorf("%s: %s", s.Condition, s.Message)
 	}
 }

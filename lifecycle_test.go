@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 )
@@ -26,22 +27,18 @@ func TestAnyFieldMayVanish(t *testing.T) {
 		t.Helper()
 		deleted++
 		s := summarize(t, h.run(t, req), "argocd-cluster")
-		after := manifestOf(t, s)
-		for _, k := range []string{"server", "config", "name", "project"} {
-			if after["data"].(map[string]any)[k] != before["data"].(map[string]any)[k] {
-				t.Errorf("without %s: %s changed: %s", path, k, s.Message)
-			}
+		after := secretOf(t, s)
+		if diff := cmp.Diff(dataOf(before), dataOf(after)); diff != "" {
+			t.Errorf("without %s: %s\n-before, +after:\n%s", path, s.Message, diff)
 		}
-		metadata, was := after["metadata"].(map[string]any), before["metadata"].(map[string]any)
-		if metadata["name"] != was["name"] || metadata["namespace"] != was["namespace"] {
-			t.Errorf("without %s: the Secret is %v", path, metadata)
+		if after.Name != before.Name || after.Namespace != before.Namespace {
+			t.Errorf("without %s: the Secret is %s/%s", path, after.Namespace, after.Name)
 		}
-		labels := metadata["labels"].(map[string]any)
-		for k, v := range was["labels"].(map[string]any) {
+		for k, v := range before.Labels {
 			// An entry that a map no longer has goes; Crossplane's own labels follow the XR.
 			gone := strings.HasSuffix(path, ".addons."+strings.TrimPrefix(k, "addons.example.org/"))
-			if labels[k] != v && !gone && !strings.HasPrefix(k, "crossplane.io/") {
-				t.Errorf("without %s: label %s is %v", path, k, labels[k])
+			if after.Labels[k] != v && !gone && !strings.HasPrefix(k, "crossplane.io/") {
+				t.Errorf("without %s: label %s is %q", path, k, after.Labels[k])
 			}
 		}
 		if s.Ready != "READY_TRUE" || !strings.Contains(s.Condition, "=TRUE/") {
@@ -145,15 +142,13 @@ users: [{name: v, user: {token: canary-other}}, {name: u, user: {token: canary-%
 				}
 				continue
 			}
-			data := manifestOf(t, s)["data"].(map[string]any)
-			want := last
 			if taken {
-				want = fmt.Sprintf(`{"bearerToken":"canary-%d","tlsClientConfig":{"insecure":false}}`, tokens)
+				last = fmt.Sprintf(`{"bearerToken":"canary-%d","tlsClientConfig":{"insecure":false}}`, tokens)
 			}
-			if data["config"] != want || data["server"] != "https://api.example.org" || data["name"] != "prod" || data["project"] != "payments" {
-				t.Fatalf("walk %d, step %d: want config %s, got %v", seed, step, want, data)
+			want := map[string]string{"name": "prod", "server": "https://api.example.org", "project": "payments", "config": last}
+			if diff := cmp.Diff(want, dataOf(secretOf(t, s))); diff != "" {
+				t.Fatalf("walk %d, step %d: %s\n-want, +got:\n%s", seed, step, s.Message, diff)
 			}
-			last = want
 		}
 		if last == "" {
 			t.Errorf("walk %d never registered", seed)

@@ -41,7 +41,7 @@ func TestMarks(t *testing.T) {
 				if s.Fatal != "" || strings.HasSuffix(s.Condition, "Conflict") {
 					t.Fatalf("We should know our own, because it has our resource name: %s%s: %s", s.Fatal, s.Condition, s.Message)
 				}
-				if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+				if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
 					t.Errorf("We should restore it, and keep its identity: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
 				}
 			})
@@ -61,7 +61,7 @@ func TestOtherKind(t *testing.T) {
 		if s.Fatal != "" {
 			t.Fatalf("We should not stop the pipeline, because the author did nothing wrong: %s", s.Fatal)
 		}
-		if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+		if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
 			t.Errorf("We should compose the Secret again: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
 		}
 	}
@@ -128,7 +128,7 @@ func TestNameEdited(t *testing.T) {
 				before := h.registered(t)
 				h.tamper(edit(name))
 				s := h.reconcile(t)
-				if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+				if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
 					t.Errorf("We should restore the name, because Argo CD deletes the Applications of a renamed cluster: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
 				}
 				if s := h.settle(t); verdict(s) != "TRUE/Registered" || decode(h.secrets[prodKey], "name") != "prod-x7k2p" {
@@ -140,7 +140,7 @@ func TestNameEdited(t *testing.T) {
 				before := h.registered(t)
 				h.edit(prodKey, edit(name))
 				h.registrations = map[string]*structpb.Struct{}
-				if diff := cmp.Diff(before, manifestOf(t, h.reconcile(t))); diff != "" {
+				if diff := cmp.Diff(before, secretOf(t, h.reconcile(t))); diff != "" {
 					t.Errorf("We should not adopt the name with the Secret, because somebody else wrote it: -before, +after:\n%s", diff)
 				}
 			})
@@ -158,7 +158,7 @@ func TestLabelsLost(t *testing.T) {
 	h.environment = "{}"
 	h.xr = strings.Replace(h.xr, "    environment: production\n", "", 1)
 	s := h.reconcile(t)
-	if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" {
+	if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" {
 		t.Errorf("We should keep the labels that the Secret has, because Argo CD prunes by them: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
 	}
 }
@@ -252,16 +252,16 @@ func TestNothingWritten(t *testing.T) {
 					change(m)
 					h.registrations["argocd-cluster"] = o
 					s := h.reconcile(t)
-					data, metadata := dataOf(t, s), manifestOf(t, s)["metadata"].(map[string]any)
+					secret := secretOf(t, s)
 					for _, k := range []string{"name", "server", "config"} {
-						if v, ok := data[k].(string); !ok || v == "" {
-							t.Errorf("%s is %v: %s: %s", k, data[k], s.Condition, s.Message)
+						if len(secret.Data[k]) == 0 {
+							t.Errorf("%s is empty: %s: %s", k, s.Condition, s.Message)
 						}
 					}
-					if metadata["name"] != "cluster-prod-x7k2p" || metadata["namespace"] != "argocd" {
-						t.Errorf("metadata: %v", metadata)
+					if secret.Name != "cluster-prod-x7k2p" || secret.Namespace != "argocd" {
+						t.Errorf("the Secret is %s/%s", secret.Namespace, secret.Name)
 					}
-					if state := labelsOf(t, s)[labelState]; state != stateActive && state != stateDraining {
+					if state := secretOf(t, s).Labels[labelState]; state != stateActive && state != stateDraining {
 						t.Errorf("state: %v", state)
 					}
 				})
@@ -308,11 +308,11 @@ func TestReferenceRemoved(t *testing.T) {
 	h.resources["cluster"] = observation{resource: aks}
 	h.environment = "{}"
 	s := h.reconcile(t)
-	if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+	if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
 		t.Errorf("-before, +after:\n%s", diff)
 	}
-	if s.Composed["metadata"].(map[string]any)["name"] != "argocd.cluster-prod" || s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" {
-		t.Errorf("%v, %s: %s", s.Composed["metadata"], s.Condition, s.Message)
+	if s.Composed.GetName() != "argocd.cluster-prod" || s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" {
+		t.Errorf("%s, %s: %s", s.Composed.GetName(), s.Condition, s.Message)
 	}
 	if s := h.settle(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" {
 		t.Errorf("%s: %s", s.Condition, s.Message)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/structpb"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // TestRepair changes the Secret by hand. The condition says so, and the provider is made to
@@ -46,7 +47,7 @@ func TestRepair(t *testing.T) {
 				if s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" || s.Ready != tc.ready || repair != tc.repair {
 					t.Errorf("%s\n%s, %s, repair %q: %s", tc.reason, s.Condition, s.Ready, repair, s.Message)
 				}
-				if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+				if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
 					t.Errorf("%s\n-before, +after:\n%s", tc.reason, diff)
 				}
 			}
@@ -149,7 +150,7 @@ func TestUnreadable(t *testing.T) {
 			h.input += "output: {argoCD: Remote}\n"
 		}
 		s := h.reconcile(t)
-		if watch := s.Composed["spec"].(map[string]any)["watch"]; (watch == true) != remote {
+		if watch, _, _ := unstructured.NestedBool(s.Composed.Object, "spec", "watch"); watch != remote {
 			t.Errorf("remote=%t: watch is %v", remote, watch)
 		}
 		h.registered(t)

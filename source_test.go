@@ -185,8 +185,8 @@ func TestProviderKeys(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			data := secretData(t, run(t, newRequest(t, legacyXR, "", map[string]observation{"cluster": {resource: bucket, details: tc.details}})))
-			want := map[string]any{"name": "prod-x7k2p", "server": "https://[2001:db8::1]:6443/path", "config": `{"bearerToken":"fake-token","tlsClientConfig":{"insecure":false}}`}
+			data := dataOf(secretOf(t, summarize(t, run(t, newRequest(t, legacyXR, "", map[string]observation{"cluster": {resource: bucket, details: tc.details}})), "argocd-cluster")))
+			want := map[string]string{"name": "prod-x7k2p", "server": "https://[2001:db8::1]:6443/path", "config": `{"bearerToken":"fake-token","tlsClientConfig":{"insecure":false}}`}
 			if diff := cmp.Diff(want, data); diff != "" {
 				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
 			}
@@ -435,7 +435,7 @@ func TestSourceRemembered(t *testing.T) {
 	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
 	before := h.registered(t)
 	h.resources["other"] = other
-	if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || cmp.Diff(before, manifestOf(t, s)) != "" {
+	if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || cmp.Diff(before, secretOf(t, s)) != "" {
 		t.Errorf("with another kubeconfig: %s: %s", s.Condition, s.Message)
 	}
 	h.resources["cluster"] = observation{resource: aks}
@@ -444,7 +444,7 @@ func TestSourceRemembered(t *testing.T) {
 		if s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" || !says(s.Message, `composed resource "cluster" has no connection details`) || !strings.Contains(s.Message, "kubeconfigFrom.resourceName") {
 			t.Errorf("with only the other: %s: %s", s.Condition, s.Message)
 		}
-		if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" {
+		if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
 			t.Fatalf("The registration is another cluster's. -before, +after:\n%s", diff)
 		}
 	}
@@ -452,11 +452,11 @@ func TestSourceRemembered(t *testing.T) {
 	delete(structAt(h.registrations["argocd-cluster"], "spec", "forProvider", "manifest", "metadata", "annotations").GetFields(), annotationSource)
 	delete(h.registrations["argocd-cluster"].GetFields(), "status")
 	h.edit("argocd/cluster-prod-x7k2p", func(s *structpb.Struct) { delete(structAt(s, "metadata", "annotations").GetFields(), annotationSource) })
-	if s := h.reconcile(t); dataOf(t, s)["server"] != "https://api.example.org" || !strings.Contains(s.Message, "another server than the registration's") {
+	if s := h.reconcile(t); string(secretOf(t, s).Data["server"]) != "https://api.example.org" || !strings.Contains(s.Message, "another server than the registration's") {
 		t.Errorf("without the annotation: %s: %s", s.Condition, s.Message)
 	}
 	h.input = "kubeconfigFrom: {resourceName: other}"
-	if s := h.settle(t); dataOf(t, s)["server"] != "https://other.example.org" || annotationsOf(t, s)[annotationSource] != "other" {
+	if s := h.settle(t); string(secretOf(t, s).Data["server"]) != "https://other.example.org" || secretOf(t, s).Annotations[annotationSource] != "other" {
 		t.Errorf("We should register another cluster if the author names it: %s: %s", s.Condition, s.Message)
 	}
 }

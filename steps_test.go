@@ -93,7 +93,7 @@ func TestEarlierSteps(t *testing.T) {
 		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {nameFrom: {fieldPath: metadata.name}}")
 		h.registered(t)
 		s := run(t, h, "argocd-cluster", earlier)
-		if diff := cmp.Diff([]any{"Observe"}, policiesOf(t, s)); diff != "" || verdict(s) != "FALSE/NameConflict" {
+		if diff := cmp.Diff([]string{"Observe"}, policiesOf(t, s)); diff != "" || verdict(s) != "FALSE/NameConflict" {
 			t.Errorf("We should not delete the Secret with our Object, because the earlier step has it: %s: %s\n-want, +got:\n%s", s.Condition, s.Message, diff)
 		}
 	})

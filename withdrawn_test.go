@@ -142,8 +142,8 @@ func TestEdit(t *testing.T) {
 			h.reconcile(t)
 			h.reconcile(t)
 			s := h.reconcile(t)
-			data := dataOf(t, s)
-			got := want{strings.TrimPrefix(s.Condition, "ArgoCDClusterRegistered="), data["server"].(string), data["config"].(string), s.Ready}
+			data := dataOf(secretOf(t, s))
+			got := want{strings.TrimPrefix(s.Condition, "ArgoCDClusterRegistered="), data["server"], data["config"], s.Ready}
 			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(want{})); diff != "" {
 				t.Errorf("%s\n-want, +got:\n%s\n%s", tc.reason, diff, s.Message)
 			}
@@ -162,7 +162,7 @@ func TestInsecureWithdrawn(t *testing.T) {
 	h.input = "credentials: {allowInsecure: false}"
 	h.reconcile(t)
 	s := h.reconcile(t)
-	if got := dataOf(t, s)["config"]; got != noConfig || !strings.HasSuffix(s.Condition, "FALSE/UnsupportedCredentials") || s.Ready != "READY_FALSE" {
+	if got := string(secretOf(t, s).Data["config"]); got != noConfig || !strings.HasSuffix(s.Condition, "FALSE/UnsupportedCredentials") || s.Ready != "READY_FALSE" {
 		t.Errorf("%s: %s: %v", s.Condition, s.Message, got)
 	}
 	h.resources = of(aks, tokenKubeconfig("canary-new"))
@@ -199,8 +199,8 @@ func TestVouchingWithdrawn(t *testing.T) {
 				}
 				for range 3 {
 					s := h.reconcile(t)
-					if verdict(s) != "FALSE/UnsupportedCredentials" || dataOf(t, s)["config"] != noConfig || s.Ready != "READY_FALSE" {
-						t.Errorf("%s\n%s, %s: %s\n%v", tc.reason, s.Condition, s.Ready, s.Message, dataOf(t, s))
+					if verdict(s) != "FALSE/UnsupportedCredentials" || string(secretOf(t, s).Data["config"]) != noConfig || s.Ready != "READY_FALSE" {
+						t.Errorf("%s\n%s, %s: %s\n%v", tc.reason, s.Condition, s.Ready, s.Message, secretOf(t, s).Data)
 					}
 				}
 				if got := decode(h.secrets[prodKey], "config"); got != noConfig {
@@ -227,8 +227,8 @@ func TestVoucherReplaced(t *testing.T) {
 				h.resources = of(gke, kubeconfigOf(gkeServer, ""))
 				h.registered(t)
 				h.input, h.resources, h.xr = tc.after+output, of(tc.resource, ""), tc.xr
-				if s := h.reconcile(t); verdict(s) != "FALSE/UnsupportedCredentials" || dataOf(t, s)["config"] != noConfig {
-					t.Errorf("%s\n%s: %s: %v", tc.reason, s.Condition, s.Message, dataOf(t, s))
+				if s := h.reconcile(t); verdict(s) != "FALSE/UnsupportedCredentials" || string(secretOf(t, s).Data["config"]) != noConfig {
+					t.Errorf("%s\n%s: %s: %v", tc.reason, s.Condition, s.Message, secretOf(t, s).Data)
 				}
 			})
 		}
@@ -241,7 +241,7 @@ func TestRoleWithdrawn(t *testing.T) {
 	h.resources = of(bucket, kubeconfigOf("https://x.example.org", ""))
 	h.registered(t)
 	h.input = "credentials: {type: AWS, aws: {clusterNameFrom: {fieldPath: spec.parameters.missing}}}"
-	if s := h.reconcile(t); strings.Contains(dataOf(t, s)["config"].(string), "role/admin") {
+	if s := h.reconcile(t); strings.Contains(string(secretOf(t, s).Data["config"]), "role/admin") {
 		t.Errorf("We should drop a role that the author removed: %s: %s", s.Condition, s.Message)
 	}
 }
@@ -262,8 +262,8 @@ func TestRouteOfXRsUser(t *testing.T) {
 				for _, route := range []string{"", "    route: http://proxy.example.org:3128\n", "    route: api.example.org\n"} {
 					h.xr = legacyXR + route
 					s := h.copy().reconcile(t)
-					if verdict(s) != "FALSE/UnsupportedCredentials" || dataOf(t, s)["config"] == "" || strings.Contains(dataOf(t, s)["config"].(string), "argocd-k8s-auth") {
-						t.Errorf("We should drop Argo CD's identity, because the XR's user could lead it elsewhere: %q: %s: %s: %v", route, s.Condition, s.Message, dataOf(t, s))
+					if verdict(s) != "FALSE/UnsupportedCredentials" || len(secretOf(t, s).Data["config"]) == 0 || strings.Contains(string(secretOf(t, s).Data["config"]), "argocd-k8s-auth") {
+						t.Errorf("We should drop Argo CD's identity, because the XR's user could lead it elsewhere: %q: %s: %s: %v", route, s.Condition, s.Message, secretOf(t, s).Data)
 					}
 				}
 			})
@@ -291,7 +291,7 @@ func TestSourceEdited(t *testing.T) {
 				h.resources["bucket"] = observation{resource: bucket}
 				for range 2 {
 					s := h.reconcile(t)
-					if d := dataOf(t, s); d["config"] != noConfig || verdict(s) != "FALSE/UnsupportedCredentials" {
+					if d := dataOf(secretOf(t, s)); d["config"] != noConfig || verdict(s) != "FALSE/UnsupportedCredentials" {
 						t.Errorf("We should not send a token to a server that the cloud's status does not name, whatever the annotation says: %s: %s: %v", s.Condition, s.Message, d)
 					}
 				}
