@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/base64"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -20,9 +19,6 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/structpb"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
 	"github.com/crossplane/crossplane-runtime/v2/pkg/logging"
@@ -323,127 +319,6 @@ func scalars(v any) []string {
 	return out
 }
 
-// A summary is what a response says, as far as this function says it.
-type summary struct {
-	Fatal     string `json:"fatal,omitempty"`
-	Condition string `json:"condition,omitempty"`
-	Message   string `json:"message,omitempty"`
-
-	// Warning is the event's reason and message.
-	Warning string `json:"warning,omitempty"`
-
-	// XRReady is set where the function says whether the XR is ready.
-	XRReady string `json:"xrReady,omitempty"`
-
-	// Requires are the Secrets that Crossplane is to read, and TTL for how long the
-	// response holds where that is not a minute.
-	Requires []string `json:"requires,omitempty"`
-	TTL      string   `json:"ttl,omitempty"`
-
-	// Composed is the composed resource, with the Secret's data decoded, and Secret the
-	// Secret that it makes.
-	Composed *unstructured.Unstructured `json:"composed,omitempty"`
-	Secret   *corev1.Secret             `json:"-"`
-	Ready    string                     `json:"ready,omitempty"`
-}
-
-func summarize(t testing.TB, rsp *fnv1.RunFunctionResponse, resourceName string) summary {
-	t.Helper()
-	s := summary{}
-	for _, r := range rsp.GetResults() {
-		switch r.GetSeverity() {
-		case fnv1.Severity_SEVERITY_FATAL:
-			s.Fatal = r.GetMessage()
-		case fnv1.Severity_SEVERITY_WARNING:
-			s.Warning = r.GetReason() + ": " + r.GetMessage()
-		default:
-			t.Errorf("unexpected result: %v", r)
-		}
-	}
-	for _, c := range rsp.GetConditions() {
-		s.Condition = fmt.Sprintf("%s=%s/%s", c.GetType(), strings.TrimPrefix(c.GetStatus().String(), "STATUS_CONDITION_"), c.GetReason())
-		s.Message = c.GetMessage()
-	}
-	if r := rsp.GetDesired().GetComposite().GetReady(); r != fnv1.Ready_READY_UNSPECIFIED {
-		s.XRReady = r.String()
-	}
-	for name, r := range rsp.GetRequirements().GetResources() {
-		s.Requires = append(s.Requires, name+": "+selected(r))
-	}
-	slices.Sort(s.Requires)
-	if ttl := rsp.GetMeta().GetTtl().AsDuration(); ttl != time.Minute {
-		s.TTL = ttl.String()
-	}
-	if r, ok := rsp.GetDesired().GetResources()[resourceName]; ok {
-		s.Ready = r.GetReady().String()
-		s.Secret = decodeSecret(t, r.GetResource())
-		decoded := fields{}
-		for k, v := range s.Secret.Data {
-			decoded[k] = structpb.NewStringValue(string(v))
-		}
-		res := clone(r.GetResource())
-		manifestIn(res).Fields["data"] = decoded.value()
-		s.Composed = &unstructured.Unstructured{Object: res.AsMap()}
-	}
-	return s
-}
-
-// selected says what a selector selects: a resource by its namespace and name, or all of a
-// namespace that have labels.
-func selected(r *fnv1.ResourceSelector) string {
-	what := fmt.Sprintf("%s %s %s", r.GetApiVersion(), r.GetKind(), r.GetNamespace())
-	if r.GetMatchLabels() == nil {
-		return what + "/" + r.GetMatchName()
-	}
-	labels := r.GetMatchLabels().GetLabels()
-	for i, k := range slices.Sorted(maps.Keys(labels)) {
-		what += []string{" ", ","}[min(i, 1)] + k + "=" + labels[k]
-	}
-	return what
-}
-
-// manifestIn returns the manifest of the Secret in a composed resource: the Object's, or all
-// of a Secret.
-func manifestIn(res *structpb.Struct) *structpb.Struct {
-	if stringAt(res, "kind") == kindObject {
-		return structAt(res, "spec", "forProvider", "manifest")
-	}
-	return res
-}
-
-// decodeSecret returns the Secret in a composed resource. Each of its fields must be one that
-// Kubernetes knows.
-func decodeSecret(t testing.TB, res *structpb.Struct) *corev1.Secret {
-	t.Helper()
-	b, err := manifestIn(res).MarshalJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret := &corev1.Secret{}
-	if unknown, err := json.UnmarshalStrict(b, secret); err != nil || len(unknown) > 0 {
-		t.Fatalf("not a Secret: %v %v", unknown, err)
-	}
-	return secret
-}
-
-// secretOf returns the Secret that is composed.
-func secretOf(t testing.TB, s summary) *corev1.Secret {
-	t.Helper()
-	if s.Secret == nil {
-		t.Fatalf("nothing is composed: %s%s: %s", s.Fatal, s.Condition, s.Message)
-	}
-	return s.Secret
-}
-
-// dataOf returns a Secret's data as text.
-func dataOf(secret *corev1.Secret) map[string]string {
-	data := make(map[string]string, len(secret.Data))
-	for k, v := range secret.Data {
-		data[k] = string(v)
-	}
-	return data
-}
-
 // kubeconfigOf returns a kubeconfig for a server and a user.
 func kubeconfigOf(server, user string) string {
 	return fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: c,
@@ -472,33 +347,6 @@ func sampleField(t testing.TB, name, field string) string {
 	return value
 }
 
-// golden compares a value with a golden file, or with -update writes it.
-func golden(t *testing.T, reason string, got any) {
-	t.Helper()
-	b, err := yaml.Marshal(got)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join("testdata", t.Name()+".yaml")
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(b)); diff != "" {
-		t.Errorf("%s\n%s: -want, +got:\n%s", reason, path, diff)
-	}
-}
-
-var update = flag.Bool("update", false, "write golden files instead of comparing with them")
-
 // ready returns an Object that is desired as it is observed once it is ready.
 func ready(desired *structpb.Struct) *structpb.Struct {
 	o := clone(desired)
@@ -508,12 +356,6 @@ func ready(desired *structpb.Struct) *structpb.Struct {
 		fields{"type": structpb.NewStringValue("Ready"), "status": isTrue}.value(),
 	}})}.value()
 	return o
-}
-
-// says reports whether a message has a part. A sentence may begin with it, and then has a
-// capital.
-func says(message, part string) bool {
-	return strings.Contains(strings.ToLower(message), strings.ToLower(part))
 }
 
 const (
@@ -531,12 +373,6 @@ status: {atProvider: {endpoint: "` + eksServer + `"}}}`
 // of returns observed resources with one cluster.
 func of(resource, kubeconfig string) map[string]observation {
 	return map[string]observation{"cluster": {resource: resource, details: map[string]string{"kubeconfig": kubeconfig}}}
-}
-
-// verdict returns a condition's status and reason.
-func verdict(s summary) string {
-	_, v, _ := strings.Cut(s.Condition, "=")
-	return v
 }
 
 // clusterOf returns an observed cluster with its connection details.
