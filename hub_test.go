@@ -23,6 +23,9 @@ import (
 type hub struct {
 	xr, input, environment string
 
+	// desired is the status of the XR that an earlier step desires, if it desires another.
+	desired string
+
 	// now is the time of day.
 	now time.Time
 
@@ -102,6 +105,9 @@ func (h *hub) request(t testing.TB) *fnv1.RunFunctionRequest {
 		req.Meta.Capabilities = []fnv1.Capability{fnv1.Capability_CAPABILITY_CAPABILITIES, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES}
 	}
 	req.Context = mustStruct(t, h.environment)
+	if h.desired != "" {
+		req.Desired.Composite.Resource = mustStruct(t, h.desired)
+	}
 	for name, r := range h.registrations {
 		req.Observed.Resources[name] = &fnv1.Resource{Resource: clone(r)}
 	}
@@ -119,7 +125,7 @@ func (h *hub) request(t testing.TB) *fnv1.RunFunctionRequest {
 		if structAt(xr, "status") == nil {
 			xr.Fields["status"] = fields{}.value()
 		}
-		structAt(xr, "status").Fields = map[string]*structpb.Value{"conditions": structpb.NewListValue(v)}
+		structAt(xr, "status").Fields["conditions"] = structpb.NewListValue(v)
 	}
 	return req
 }

@@ -148,6 +148,39 @@ func verdict(s summary) string {
 	return v
 }
 
+// A state is what a call makes of a registration.
+type state struct {
+	// Condition is the condition's status and reason, like TRUE/Registered.
+	Condition string
+
+	// Ready is of the composed resource, and Secret what it makes. They are empty if nothing
+	// is composed.
+	Ready  string
+	Secret *corev1.Secret
+}
+
+// check that a call made this of a registration.
+func (want state) check(t testing.TB, reason string, s summary) {
+	t.Helper()
+	got := state{verdict(s), s.Ready, s.Secret}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s\n-want, +got:\n%s\nmessage: %s%s", reason, diff, s.Fatal, s.Message)
+	}
+}
+
+// A link is how Argo CD connects to a cluster, and what the function says of it.
+type link struct{ Condition, Ready, Server, Config string }
+
+// check that a call has Argo CD connect so.
+func (want link) check(t testing.TB, reason string, s summary) {
+	t.Helper()
+	data := dataOf(secretOf(t, s))
+	got := link{verdict(s), s.Ready, data["server"], data["config"]}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s\n-want, +got:\n%s\nmessage: %s", reason, diff, s.Message)
+	}
+}
+
 // says reports whether a message has a part. A sentence may begin with it, and then has a
 // capital.
 func says(message, part string) bool {
