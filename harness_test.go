@@ -370,6 +370,11 @@ status: {atProvider: {endpoint: "` + eksServer + `"}}}`
 	eksClusterAuth = "{apiVersion: eks.aws.m.upbound.io/v1beta1, kind: ClusterAuth}"
 )
 
+// gkeWith returns a GKE cluster with a status.
+func gkeWith(status string) string {
+	return "{apiVersion: container.gcp.m.upbound.io/v1beta1, kind: Cluster, status: {atProvider: {" + status + "}}}"
+}
+
 // of returns observed resources with one cluster.
 func of(resource, kubeconfig string) map[string]observation {
 	return map[string]observation{"cluster": {resource: resource, details: map[string]string{"kubeconfig": kubeconfig}}}
