@@ -246,25 +246,3 @@ func shorten(j string) string {
 	}
 	return strings.Join(parts, `"`)
 }
-
-// TestLoopback has a Composition's author give a server and a proxy in Argo CD's own Pod, where a
-// tunnel may end. Nobody else may.
-func TestLoopback(t *testing.T) {
-	const input = "cluster: {server: 'https://localhost:6443', proxyURL: 'http://127.0.0.1:3128'}"
-	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), input)
-	before := h.registered(t)
-	h.resources = of(aks, "")
-	if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" || cmp.Diff(before, secretOf(t, s)) != "" {
-		t.Errorf("We should keep what the author gave: %s: %s", s.Condition, s.Message)
-	}
-	h.input = ""
-	h.reconcile(t)
-	if s := h.reconcile(t); !strings.HasSuffix(s.Condition, "FALSE/UnsupportedCredentials") || strings.Contains(string(secretOf(t, s).Data["server"]), "localhost") || strings.Contains(string(secretOf(t, s).Data["config"]), "127.0.0.1") {
-		t.Errorf("We should drop what the author withdraws: %s: %s: %v", s.Condition, s.Message, secretOf(t, s).Data)
-	}
-	h = plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}")
-	h.xr = strings.Replace(h.xr, "https://api.prod.example.org/", "https://localhost", 1)
-	if s := h.reconcile(t); s.Composed != nil || !says(s.Message, "is a loopback address") {
-		t.Errorf("We should refuse a loopback address of the XR's user: %s: %s", s.Condition, s.Message)
-	}
-}

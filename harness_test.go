@@ -410,11 +410,12 @@ type refusal struct {
 	// reason of the condition.
 	reason string
 
-	// message is a part of the condition's.
+	// message is a part of the condition's, or all of it.
 	message string
+	whole   bool
 }
 
-// check that nothing is composed, the condition says why, and the XR is not ready.
+// check that nothing is composed, that the condition says why, and that the XR is not ready.
 func (tc *notRegistered) check(t *testing.T) {
 	t.Helper()
 	xr, now := tc.xr, tc.now
@@ -437,7 +438,7 @@ func (tc *notRegistered) check(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
 	}
-	if !says(got.Message, tc.want.message) {
+	if !says(got.Message, tc.want.message) || tc.want.whole && len(got.Message) != len(tc.want.message) {
 		t.Errorf("%s\nmessage: want %q in %q", tc.reason, tc.want.message, got.Message)
 	}
 	// checkLeaks looks for what a kubeconfig holds, and this for what anything else does.
