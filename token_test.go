@@ -49,8 +49,7 @@ func withToken(resources map[string]observation, token, ca string) map[string]ob
 func configOf(t testing.TB, s summary) argocd.ClusterConfig {
 	t.Helper()
 	var cfg argocd.ClusterConfig
-	config, _ := dataOf(t, s)["config"].(string)
-	if err := json.Unmarshal([]byte(config), &cfg); err != nil {
+	if err := json.Unmarshal(secretOf(t, s).Data["config"], &cfg); err != nil {
 		t.Fatalf("%v: %s: %s", err, s.Condition, s.Message)
 	}
 	return cfg
@@ -217,7 +216,7 @@ func TestToken(t *testing.T) {
 					if token == "" {
 						token = "canary-token"
 					}
-					got.server, _ = dataOf(t, s)["server"].(string)
+					got.server = string(secretOf(t, s).Data["server"])
 					got.ca, got.insecure = string(cfg.TLSClientConfig.CAData), cfg.TLSClientConfig.Insecure
 					if diff := cmp.Diff(argocd.ClusterConfig{BearerToken: token}, argocd.ClusterConfig{BearerToken: cfg.BearerToken, Username: cfg.Username, ExecProviderConfig: cfg.ExecProviderConfig, AWSAuthConfig: cfg.AWSAuthConfig}); diff != "" {
 						t.Errorf("%s\ncredentials: -want, +got:\n%s", tc.reason, diff)
@@ -310,7 +309,7 @@ func TestTokenLife(t *testing.T) {
 				if verdict(s) != v || configOf(t, s).BearerToken != tc.token || !strings.Contains(s.Message, tc.message) {
 					t.Errorf("%s\ngot %s: %s: token %q", tc.reason, s.Condition, s.Message, configOf(t, s).BearerToken)
 				}
-				if got := dataOf(t, s)["server"]; got != "https://api.example.org" {
+				if got := string(secretOf(t, s).Data["server"]); got != "https://api.example.org" {
 					t.Errorf("%s\ngot server %v", tc.reason, got)
 				}
 			})
@@ -329,7 +328,7 @@ func TestSwitchToToken(t *testing.T) {
 			h.input = ofToken + output
 			for range 2 {
 				s := h.reconcile(t)
-				if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" || !strings.Contains(s.Message, `Waiting for composed resource "token"`) {
+				if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" || !strings.Contains(s.Message, `Waiting for composed resource "token"`) {
 					t.Fatalf("We should keep the old credential until the token is there, because Argo CD would lose the cluster: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
 				}
 			}
@@ -355,13 +354,13 @@ func TestSwitchToTokenFromOwnIdentity(t *testing.T) {
 	before := h.registered(t)
 	h.input = ofToken
 	s := h.reconcile(t)
-	if diff := cmp.Diff(before, manifestOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" {
+	if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" {
 		t.Errorf("We should keep Argo CD's identity until the token is there, because the cloud still names the server: %s: %s\n%s", s.Condition, s.Message, diff)
 	}
 	h.tamper(func(m *structpb.Struct) {
 		structAt(m, "data").Fields["server"] = structpb.NewStringValue(base64Of(attacker))
 	})
-	if s = h.reconcile(t); strings.Contains(dataOf(t, s)["config"].(string), "argocd-k8s-auth") {
+	if s = h.reconcile(t); strings.Contains(string(secretOf(t, s).Data["config"]), "argocd-k8s-auth") {
 		t.Errorf("We should not send a token of Argo CD's own to a server that the cloud does not name: %s: %s", s.Condition, s.Message)
 	}
 }
