@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"sigs.k8s.io/yaml"
@@ -35,10 +36,13 @@ type options struct {
 	cli, engine string
 	functions   map[string]string
 	update      bool
+
+	// The functions that run.
+	running sync.WaitGroup
 }
 
 func main() {
-	o := options{functions: map[string]string{}}
+	o := &options{functions: map[string]string{}}
 	flag.StringVar(&o.cli, "cli", "", "the Crossplane CLI")
 	flag.StringVar(&o.engine, "engine", "", "Crossplane itself")
 	flag.Func("function", "NAME=BINARY of a function to run; may be repeated", func(s string) error {
@@ -65,11 +69,13 @@ func (o *options) run(ctx context.Context, examples []string) error {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // It is a temporary directory.
 
+	// Stop the functions, and wait until they have ended: this program must not end first.
 	ctx, stop := context.WithCancel(ctx)
+	defer o.running.Wait()
 	defer stop()
 	targets := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(o.functions)) {
-		if targets[name], err = start(ctx, name, o.functions[name]); err != nil {
+		if targets[name], err = o.start(ctx, name, o.functions[name]); err != nil {
 			return err
 		}
 	}
@@ -87,7 +93,7 @@ func (o *options) run(ctx context.Context, examples []string) error {
 
 // start a function on a free port of the loopback interface, and return its address
 // once it listens.
-func start(ctx context.Context, name, binary string) (string, error) {
+func (o *options) start(ctx context.Context, name, binary string) (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // It is closed at once.
 	if err != nil {
 		return "", err
@@ -108,7 +114,7 @@ func start(ctx context.Context, name, binary string) (string, error) {
 		return "", err
 	}
 	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
+	o.running.Go(func() { exited <- cmd.Wait() })
 
 	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); {
 		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil { //nolint:noctx // It has a time-out.
