@@ -30,7 +30,7 @@ func read(t *testing.T, path ...string) string {
 	return string(b)
 }
 
-// markdown returns the project's pages by their path.
+// markdown returns the project's pages by their path. Those below .github are templates.
 func markdown(t *testing.T) map[string]string {
 	t.Helper()
 	pages := map[string]string{}
@@ -38,7 +38,7 @@ func markdown(t *testing.T) map[string]string {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") && d.Name() != ".github" || d.Name() == "dist" || d.Name() == "testdata") {
+		if d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "dist" || d.Name() == "testdata") {
 			return filepath.SkipDir
 		}
 		if filepath.Ext(path) == ".md" {

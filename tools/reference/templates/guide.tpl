@@ -107,8 +107,8 @@ the kubeconfig has. It takes nothing from other contexts.
 
 [kubeconfigs.md](kubeconfigs.md) lists the result for every kind of kubeconfig.
 
-`credentials.type` can also be `Kubeconfig` (never a plugin), `AWS`, `Azure`, `GCP` (always Argo
-CD's own identity), or `Exec` (a plugin in Argo CD's image that you configure).
+Other values of `credentials.type` are `Kubeconfig` (never a plugin), `Token`, `AWS`, `Azure` and
+`GCP` (always Argo CD's own identity), and `Exec` (a plugin in Argo CD's image that you configure).
 
 **Argo CD's own cloud identity** is only used if the server is confirmed by one of these:
 
@@ -142,6 +142,26 @@ credentials:
     roleARN: arn:aws:iam::123456789012:role/argocd # default: none
     region: eu-west-1             # default: that of Argo CD's environment
 ```
+
+**A token of your own.** With `credentials.type: Token`, Argo CD uses a token that the Composition
+has created, for example the token of a ServiceAccount on the cluster. It is read from the
+connection details of a composed resource, or from a Secret on the hub. This is what
+`argocd cluster add` sets up by hand.
+
+```yaml
+credentials:
+  type: Token
+  token:
+    resourceName: argocd-token    # a composed resource that publishes the token
+    key: token
+    caKey: ca.crt                 # default: ca.crt; if there is none, the kubeconfig's CA
+```
+
+Have the token's source publish the CA as well, as a ServiceAccount's token Secret does. The token
+is then only sent to a server that this CA verifies, and if you also set `cluster.server` or
+`cluster.serverFrom`, no kubeconfig is needed. Without the CA, the kubeconfig decides which server
+receives the token, unless you set `cluster.server`, or the cloud provider's status names the
+servers.
 
 ## Labels and annotations
 
