@@ -91,7 +91,7 @@ test-argocd: ## Have Argo CD's own code read what the function writes, and conne
 	cd test/argocd && $(GO) test $(if $(UPDATE),-count 1) ./... $(if $(UPDATE),-args -update)
 
 .PHONY: bench
-bench: ## Measure the function beside one that does nothing.
+bench: ## Measure the function, and one that does nothing.
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 .
 
 # FUZZTIME is a number of executions, because at the end of a duration Go sometimes reports
@@ -218,8 +218,8 @@ endef
 $(CLI): tools/go.mod tools/go.sum
 	$(call tool,tools,github.com/crossplane/cli/v2/cmd/crossplane,,about two minutes)
 
-# version is that of the module $2, which the folder $1 pins. Releases are told theirs in
-# the same way.
+# version is that of the module $2, which the folder $1 pins. Releases set theirs in the
+# same way.
 version = $(shell cd $1 && $(GO) list -m -f '{{.Version}}' $2)
 
 $(ENGINE): tools/core/go.mod tools/core/go.sum

@@ -285,7 +285,7 @@ func checkAuthor(given text, used, key, set, provider string) error {
 	case given.value == used:
 		return kubeconfig.Unsupported(set + "From reads a field that the XR's user can write, and so they could have Argo CD send a token of its own " + provider + " identity to another server. Set " + set + ", or read the environment")
 	}
-	return kubeconfig.Unsupported("the kubeconfig sets " + key + ", by which Argo CD could send a token of its own " + provider + " identity to another server. Set " + set)
+	return kubeconfig.Unsupported("the kubeconfig sets " + key + ", which could make Argo CD send a token of its own " + provider + " identity to another server. Set " + set)
 }
 
 // isExpired reports whether a connection's credentials have expired.

@@ -22,7 +22,7 @@ type CLI struct {
 	Address            string `default:":9443"                                                                               help:"Address at which to listen for gRPC connections."`
 	TLSCertsDir        string `env:"TLS_SERVER_CERTS_DIR"                                                                    help:"Directory containing server certs (tls.key, tls.crt) and the CA used to verify client certificates (ca.crt)."`
 	Insecure           bool   `help:"Run without mTLS credentials. If you supply this flag --tls-certs-dir will be ignored."`
-	MaxRecvMessageSize int    `default:"4"                                                                                   help:"Maximum size of received messages in MB."`
+	MaxRecvMessageSize int    `default:"4"                                                                                   help:"Maximum size of received messages in MiB."`
 	MetricsAddress     string `default:":8080"                                                                               help:"Address at which to serve Prometheus metrics. Empty for none."`
 }
 

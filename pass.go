@@ -320,7 +320,7 @@ func (p *pass) passOn(name string) error {
 	var all problems
 	all.add(p.nameErr)
 	all.add(p.connErr)
-	all.add(&problem{reason: reasonRegistering, message: "the composed " + p.was.kind + " has lost the name of its Secret or of the cluster"})
+	all.add(&problem{reason: reasonRegistering, message: "the composed " + p.was.kind + " no longer names its Secret or the cluster. Restore spec.forProvider.manifest, or set cluster.name and output.name"})
 	if err := p.reporter.problem(all); err != nil {
 		return err
 	}
@@ -377,7 +377,7 @@ func (p *pass) say(o *outcome, c *composition, s standing) bool {
 		return false
 	}
 	if p.was.terminating() {
-		o.add(reasonRegistering, "Waiting for the old "+c.kind+", which is being deleted")
+		o.add(reasonRegistering, "Waiting for the old "+c.kind+" to be deleted, which takes about 30 seconds. If this does not end, check its Synced condition")
 		return false
 	}
 	res := p.was.resource
@@ -389,7 +389,7 @@ func (p *pass) say(o *outcome, c *composition, s standing) bool {
 		o.add(reasonRegistering, "Secret "+c.secretName()+" does not exist, or is not labelled as Argo CD's; waiting for it to be created"+p.hint(c))
 		return false
 	case edited:
-		o.add(reasonRegistering, "Secret "+c.secretName()+" was changed by somebody else; waiting for it to be restored"+p.hint(c))
+		o.add(reasonRegistering, "Secret "+c.secretName()+" was changed by someone else; waiting for it to be restored"+p.hint(c))
 		return before
 	case outdated:
 		o.add(reasonUpdating, "Secret "+c.secretName()+" does not have the latest change yet"+p.hint(c))

@@ -456,12 +456,12 @@ func TestRefused(t *testing.T) {
 		"GKEWithProxy": {
 			reason:   "We should not take a proxy from the kubeconfig, because it could read Argo CD's own token.",
 			observed: clusterOf(gke, map[string]string{"kubeconfig": strings.Replace(kubeconfigOf("https://34.10.20.30", ""), "cluster: {", `cluster: {proxy-url: "http://proxy.example.org:3128", `, 1)}),
-			want:     refusal{reason: unsupported, message: "he kubeconfig sets proxy-url, by which Argo CD could send a token of its own GCP identity to another server. Set cluster.proxyURL"},
+			want:     refusal{reason: unsupported, message: "he kubeconfig sets proxy-url, which could make Argo CD send a token of its own GCP identity to another server. Set cluster.proxyURL"},
 		},
 		"GKEWithTLSServerName": {
 			reason:   "We should not take a TLS server name from the kubeconfig, because another server could have it.",
 			observed: clusterOf(gke, map[string]string{"kubeconfig": strings.Replace(kubeconfigOf("https://34.10.20.30", ""), "cluster: {", "cluster: {tls-server-name: canary.example.org, ", 1)}),
-			want:     refusal{reason: unsupported, message: "he kubeconfig sets tls-server-name, by which Argo CD could send a token of its own GCP identity to another server. Set cluster.tlsServerName"},
+			want:     refusal{reason: unsupported, message: "he kubeconfig sets tls-server-name, which could make Argo CD send a token of its own GCP identity to another server. Set cluster.tlsServerName"},
 		},
 		"GCPByTypeFromAKS": {
 			reason:   "We should believe AKS's status and not the kubeconfig, also where the input names the type of the credentials.",

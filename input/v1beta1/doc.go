@@ -3,7 +3,7 @@
 //
 // Crossplane never installs or enforces the CustomResourceDefinition made of
 // these types. The kubebuilder markers serve editors and the documentation;
-// Validate and the Get methods are what counts when the function runs.
+// Default, and the validation in package main, are what counts when the function runs.
 //
 // +kubebuilder:object:generate=true
 // +groupName=argocd.fn.crossplane.io

@@ -26,7 +26,7 @@ const (
 	// argocd-k8s-auth requests one for by default.
 	aksServerID = "6dae42f8-4368-4678-94ff-3960e28e3630"
 
-	setType = "; set credentials.type to AWS, Azure, GCP or Exec"
+	setType = "; set credentials.type to Token, AWS, Azure, GCP or Exec"
 )
 
 // k8sAuth returns a call of Argo CD's own credential plugin. It prints credentials

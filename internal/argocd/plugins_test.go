@@ -115,7 +115,7 @@ func TestUsePluginRefused(t *testing.T) {
 	}
 	const (
 		identity  = ", which would let the kubeconfig choose the identity that Argo CD uses; set credentials.type "
-		arguments = " with arguments that have no equivalent in Argo CD; set credentials.type to AWS, Azure, GCP or Exec"
+		arguments = " with arguments that have no equivalent in Argo CD; set credentials.type to Token, AWS, Azure, GCP or Exec"
 		serverID  = "the kubeconfig's user names an Azure server application other than AKS's own, so it would choose what Argo CD's token is for; set credentials.type Azure and credentials.azure.serverID"
 	)
 	azure := func(flag string) string {
@@ -127,21 +127,21 @@ func TestUsePluginRefused(t *testing.T) {
 		want       string
 	}
 	cases := map[string]test{
-		"None":             {"We should say how to do without credentials.", kubeconfig.Credential{}, "the kubeconfig's user has no credentials; set credentials.type to AWS, Azure, GCP or Exec"},
-		"Unknown":          {"We should name a plugin that we do not know.", exec("my-plugin", "canary"), "the kubeconfig's user runs the plugin my-plugin, which has no equivalent in Argo CD; set credentials.type to AWS, Azure, GCP or Exec"},
-		"UnknownUnnamed":   {"We should not repeat what does not look like a name.", exec("canary\nplugin"), "the kubeconfig's user runs the plugin (name withheld), which has no equivalent in Argo CD; set credentials.type to AWS, Azure, GCP or Exec"},
-		"UnknownNewline":   {"We should not repeat a line break at the end of a name.", exec("canary\n"), "the kubeconfig's user runs the plugin (name withheld), which has no equivalent in Argo CD; set credentials.type to AWS, Azure, GCP or Exec"},
-		"AuthProvider":     {"We should name an auth-provider that we do not know.", authProvider("oidc", nil), "the kubeconfig's user has the auth-provider oidc, which has no equivalent in Argo CD; set credentials.type to AWS, Azure, GCP or Exec"},
-		"AuthProviderName": {"We should not repeat what does not look like a name.", authProvider("a b", nil), "the kubeconfig's user has the auth-provider (name withheld), which has no equivalent in Argo CD; set credentials.type to AWS, Azure, GCP or Exec"},
+		"None":             {"We should say how to do without credentials.", kubeconfig.Credential{}, "the kubeconfig's user has no credentials; set credentials.type to Token, AWS, Azure, GCP or Exec"},
+		"Unknown":          {"We should name a plugin that we do not know.", exec("my-plugin", "canary"), "the kubeconfig's user runs the plugin my-plugin, which has no equivalent in Argo CD; set credentials.type to Token, AWS, Azure, GCP or Exec"},
+		"UnknownUnnamed":   {"We should not repeat what does not look like a name.", exec("canary\nplugin"), "the kubeconfig's user runs the plugin (name withheld), which has no equivalent in Argo CD; set credentials.type to Token, AWS, Azure, GCP or Exec"},
+		"UnknownNewline":   {"We should not repeat a line break at the end of a name.", exec("canary\n"), "the kubeconfig's user runs the plugin (name withheld), which has no equivalent in Argo CD; set credentials.type to Token, AWS, Azure, GCP or Exec"},
+		"AuthProvider":     {"We should name an auth-provider that we do not know.", authProvider("oidc", nil), "the kubeconfig's user has the auth-provider oidc, which has no equivalent in Argo CD; set credentials.type to Token, AWS, Azure, GCP or Exec"},
+		"AuthProviderName": {"We should not repeat what does not look like a name.", authProvider("a b", nil), "the kubeconfig's user has the auth-provider (name withheld), which has no equivalent in Argo CD; set credentials.type to Token, AWS, Azure, GCP or Exec"},
 
 		"AWSRoleARN":     {"A role is the caller's.", aws("--role-arn", "canary"), "the kubeconfig's user runs aws with --role-arn" + identity + "AWS and credentials.aws.roleARN instead"},
 		"AWSRole":        {"aws eks update-kubeconfig --role-arn writes --role.", aws("--role", "canary"), "the kubeconfig's user runs aws with --role" + identity + "AWS and credentials.aws.roleARN instead"},
 		"AWSProfile":     {"So is a profile.", aws("--profile", "canary"), "the kubeconfig's user runs aws with --profile" + identity + "AWS and credentials.aws.profile instead"},
 		"AWSProfileEnv":  {"Wherever it is set.", env(aws(), "AWS_PROFILE"), "the kubeconfig's user runs aws with AWS_PROFILE" + identity + "AWS and credentials.aws.profile instead"},
-		"AWSEnv":         {"We should not pass on what we do not know.", env(aws(), "AWS_ROLE_ARN"), "the kubeconfig's user runs aws with environment variables that could change the identity Argo CD uses; set credentials.type to AWS, Azure, GCP or Exec"},
+		"AWSEnv":         {"We should not pass on what we do not know.", env(aws(), "AWS_ROLE_ARN"), "the kubeconfig's user runs aws with environment variables that could change the identity Argo CD uses; set credentials.type to Token, AWS, Azure, GCP or Exec"},
 		"AWSEndpoint":    {"We should refuse an endpoint, to which the caller's credentials would go.", aws("--endpoint-url", "canary"), "the kubeconfig's user runs aws" + arguments},
 		"AWSSubcommand":  {"We should refuse other commands.", exec("aws", "s3", "ls"), "the kubeconfig's user runs aws" + arguments},
-		"AWSNameAndID":   {"A cluster has a name or an ID.", aws("--cluster-id", "canary"), "the kubeconfig's user runs aws with both --cluster-name and --cluster-id; set credentials.type to AWS, Azure, GCP or Exec"},
+		"AWSNameAndID":   {"A cluster has a name or an ID.", aws("--cluster-id", "canary"), "the kubeconfig's user runs aws with both --cluster-name and --cluster-id; set credentials.type to Token, AWS, Azure, GCP or Exec"},
 		"AWSNoCluster":   {"We should have a cluster.", exec("aws", "eks", "get-token"), "the kubeconfig's user runs aws without the name of an EKS cluster; set credentials.type AWS and credentials.aws.clusterName"},
 		"AWSBadCluster":  {"We should check its name.", exec("aws", "eks", "get-token", "--cluster-name", "-canary"), "the kubeconfig's user runs aws without the name of an EKS cluster; set credentials.type AWS and credentials.aws.clusterName"},
 		"AWSBadRegion":   {"We should check the region, which becomes part of a URL.", aws("--region", "canary.example.org/"), "the kubeconfig's user runs aws with an invalid region; set credentials.type AWS and credentials.aws.region"},
@@ -157,9 +157,9 @@ func TestUsePluginRefused(t *testing.T) {
 		"AzureTenant":         {"We should check the tenant, which becomes part of a URL.", kubelogin("--tenant-id", "canary/../x"), "the kubeconfig's user names an Azure tenant that is neither a UUID nor a domain; set credentials.type Azure and credentials.azure.tenantID"},
 		"AzureEnvironment":    {"We should refuse an environment that is read from a file.", kubelogin("-e", "AzureStackCloud"), "the kubeconfig's user names an unknown Azure environment; set credentials.type Azure and credentials.azure.environment"},
 		"AzureUnknownFlag":    {"We should refuse what we do not know.", kubelogin("--pop-enabled"), "the kubeconfig's user runs kubelogin" + arguments},
-		"AzureEnv":            {"We should not pass on what we do not know.", env(kubelogin(), "AZURE_CLIENT_ID"), "the kubeconfig's user runs kubelogin with environment variables that could change the identity Argo CD uses; set credentials.type to AWS, Azure, GCP or Exec"},
+		"AzureEnv":            {"We should not pass on what we do not know.", env(kubelogin(), "AZURE_CLIENT_ID"), "the kubeconfig's user runs kubelogin with environment variables that could change the identity Argo CD uses; set credentials.type to Token, AWS, Azure, GCP or Exec"},
 		"GCPArguments":        {"Google's plugin has no arguments.", exec("gke-gcloud-auth-plugin", "canary"), "the kubeconfig's user runs gke-gcloud-auth-plugin" + arguments},
-		"GCPEnv":              {"Nor an environment.", env(exec("gke-gcloud-auth-plugin"), "GOOGLE_APPLICATION_CREDENTIALS"), "the kubeconfig's user runs gke-gcloud-auth-plugin with environment variables that could change the identity Argo CD uses; set credentials.type to AWS, Azure, GCP or Exec"},
+		"GCPEnv":              {"Nor an environment.", env(exec("gke-gcloud-auth-plugin"), "GOOGLE_APPLICATION_CREDENTIALS"), "the kubeconfig's user runs gke-gcloud-auth-plugin with environment variables that could change the identity Argo CD uses; set credentials.type to Token, AWS, Azure, GCP or Exec"},
 	}
 	for _, flag := range []string{
 		"client-secret", "client-certificate", "client-certificate-password", "username", "password",
