@@ -228,29 +228,6 @@ func TestRefused(t *testing.T) {
 			observed: user("client-certificate-data: " + sampleField(t, "kc-aks-local-account.yaml", "client-certificate-data") + ", client-key-data: " + sampleField(t, "kc-capi.yaml", "client-key-data")),
 			want:     refusal{reason: invalid, message: "do not belong together"},
 		},
-		"NoCredentialsNotFromGKE": {
-			reason:   "A Google token is bound to no cluster; only GKE's provider may say where one is sent.",
-			observed: clusterOf(bucket, kubeconfigDetails(t, "kc-gke-upjet-nocreds.yaml")),
-			want:     refusal{reason: unsupported, message: "has no credentials"},
-		},
-		"NoCredentialsFromXR": {
-			reason:   "We should not take an XR of GKE's group for GKE's provider, because anybody can define it.",
-			xr:       strings.Replace(legacyXR, "platform.example.org", "container.gcp.upbound.io", 1),
-			observed: clusterOf(aks, kubeconfigDetails(t, "kc-gke-upjet-dns-endpoint.yaml")),
-			want:     refusal{reason: unsupported, message: "has no credentials"},
-		},
-		"NoCredentialsFromAnotherContainerGroup": {
-			reason:   "Anybody can have a group that begins alike.",
-			observed: clusterOf("{apiVersion: container.example.org/v1, kind: Cluster}", kubeconfigDetails(t, "kc-gke-upjet-nocreds.yaml")),
-			want:     refusal{reason: unsupported, message: "has no credentials"},
-		},
-		"NoCredentialsInXRsOwnDetails": {
-			reason:  "Whatever an XR of GKE's name publishes, its provider has not written it.",
-			xr:      strings.Replace(legacyXR, "platform.example.org", "container.gcp.upbound.io", 1),
-			input:   "kubeconfigFrom: {type: CompositeResource}",
-			details: kubeconfigDetails(t, "kc-gke-upjet-dns-endpoint.yaml"),
-			want:    refusal{reason: unsupported, message: "has no credentials"},
-		},
 		"UsernameWithoutPassword": {
 			reason:   "We should refuse a username without a password, because nobody can authenticate by it.",
 			observed: user("username: admin"),
@@ -422,100 +399,6 @@ func TestRefused(t *testing.T) {
 			reason:   "We should refuse a proxy with a password and no user, because Argo CD shows its configuration.",
 			observed: cluster(`proxy-url: "http://:canary-password@proxy:3128"`),
 			want:     refusal{reason: invalid, message: "the kubeconfig's proxy-url holds credentials"},
-		},
-		"GKEPluginOfAnybody": {
-			reason:   "We should not use Google's plugin on the word of a kubeconfig, because whoever writes it would receive the token.",
-			observed: publishing(sample(t, "kc-gke-gcloud-exec.yaml")),
-			want:     refusal{reason: unsupported, message: "o trusted source confirms the server, so Argo CD does not send it a token of its own GCP identity. Set cluster.server to the server's URL, or set credentials.type to GCP"},
-		},
-		"EKSPluginOfAnybody": {
-			reason:   "We should not use AWS's plugin on the word of a kubeconfig, because whoever writes it would receive the token.",
-			observed: publishing(sample(t, "kc-eks-awscli-plain.yaml")),
-			want:     refusal{reason: unsupported, message: "o trusted source confirms the server, so Argo CD does not send it a token of its own AWS identity. Set cluster.server to the server's URL, or set credentials.type to AWS"},
-		},
-		"AzurePluginOfAnybody": {
-			reason:   "We should not use Azure's plugin on the word of a kubeconfig, because whoever writes it would receive the token.",
-			observed: publishing(sample(t, "kc-aks-aad-exec.yaml")),
-			want:     refusal{reason: unsupported, message: "o trusted source confirms the server, so Argo CD does not send it a token of its own Azure identity"},
-		},
-		"GKEServerOfAnotherCluster": {
-			reason:   "We should believe GKE's status and not the kubeconfig, because a tenant may edit the connection Secret.",
-			observed: clusterOf(gke, map[string]string{"kubeconfig": kubeconfigOf("https://192.0.2.1", "")}),
-			want:     refusal{reason: unsupported, message: "the server is not one that status.atProvider of composed resource cluster names, so Argo CD does not send it a token of its own GCP identity"},
-		},
-		"GKEServerOnAnotherPort": {
-			reason:   "We should compare ports too, because another port may be another's.",
-			observed: clusterOf(gke, map[string]string{"kubeconfig": kubeconfigOf("https://34.10.20.30:8443", "")}),
-			want:     refusal{reason: unsupported, message: "the server is not one that status.atProvider of composed resource cluster names"},
-		},
-		"GKEWithoutStatus": {
-			reason:   "We should wait for GKE's status, because only it vouches for the server.",
-			observed: clusterOf("{apiVersion: container.gcp.upbound.io/v1beta1, kind: Cluster}", kubeconfigDetails(t, "kc-gke-upjet-nocreds.yaml")),
-			want:     refusal{reason: unsupported, message: "status.atProvider of composed resource cluster does not name the cluster's server, so Argo CD does not send it a token of its own GCP identity"},
-		},
-		"GKEWithProxy": {
-			reason:   "We should not take a proxy from the kubeconfig, because it could read Argo CD's own token.",
-			observed: clusterOf(gke, map[string]string{"kubeconfig": strings.Replace(kubeconfigOf("https://34.10.20.30", ""), "cluster: {", `cluster: {proxy-url: "http://proxy.example.org:3128", `, 1)}),
-			want:     refusal{reason: unsupported, message: "he kubeconfig sets proxy-url, which could make Argo CD send a token of its own GCP identity to another server. Set cluster.proxyURL"},
-		},
-		"GKEWithTLSServerName": {
-			reason:   "We should not take a TLS server name from the kubeconfig, because another server could have it.",
-			observed: clusterOf(gke, map[string]string{"kubeconfig": strings.Replace(kubeconfigOf("https://34.10.20.30", ""), "cluster: {", "cluster: {tls-server-name: canary.example.org, ", 1)}),
-			want:     refusal{reason: unsupported, message: "he kubeconfig sets tls-server-name, which could make Argo CD send a token of its own GCP identity to another server. Set cluster.tlsServerName"},
-		},
-		"GCPByTypeFromAKS": {
-			reason:   "We should believe AKS's status and not the kubeconfig, also where the input names the type of the credentials.",
-			input:    "credentials: {type: GCP}",
-			observed: clusterOf(aks, map[string]string{"kubeconfig": kubeconfigOf("https://192.0.2.1", "")}),
-			want:     refusal{reason: unsupported, message: "o trusted source confirms the server, so Argo CD does not send it a token of its own GCP identity"},
-		},
-		"AzureByTypeFromAKS": {
-			reason:   "We should believe AKS's status and not the kubeconfig, also where the input names the type of the credentials.",
-			input:    "credentials: {type: Azure}",
-			observed: clusterOf(aks, map[string]string{"kubeconfig": kubeconfigOf("https://192.0.2.1", "")}),
-			want:     refusal{reason: unsupported, message: "the server is not one that status.atProvider of composed resource cluster names, so Argo CD does not send it a token of its own Azure identity"},
-		},
-		"AWSByTypeOfAnotherCluster": {
-			reason: "We should believe only the status of the EKS cluster that the token is for.",
-			input:  "credentials: {type: AWS, aws: {clusterName: demo-eks, region: eu-west-1}}",
-			observed: map[string]observation{
-				"auth":    {resource: clusterAuth, details: kubeconfigDetails(t, "kc-eks-awscli-plain.yaml")},
-				"cluster": {resource: strings.Replace(eks, "demo-eks", "other-eks", 1)},
-			},
-			want: refusal{reason: unsupported, message: "status.atProvider of the composed EKS cluster that the token is for does not name the cluster's server, so Argo CD does not send it a token of its own AWS identity"},
-		},
-		"ServerOfXRsUser": {
-			reason:   "We should not believe an XR's field, because its user would receive Argo CD's token.",
-			input:    "cluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}",
-			observed: clusterOf(aks, connectionDetails(t, "conn-aks-aad.yaml")),
-			want:     refusal{reason: unsupported, message: "so Argo CD does not send it a token of its own Azure identity"},
-		},
-		"TLSServerNameOfXRsUser": {
-			reason:   "We should not believe an XR's field, because its user could have another server of the same CA receive Argo CD's token.",
-			xr:       strings.Replace(legacyXR, "    size: 3\n", "    tls: attacker.example.org\n", 1),
-			input:    "cluster: {tlsServerNameFrom: {fieldPath: spec.parameters.tls}}",
-			observed: clusterOf(aks, connectionDetails(t, "conn-aks-aad.yaml")),
-			want:     refusal{reason: unsupported, message: "luster.tlsServerNameFrom reads a field that the XR's user can write, and so they could have Argo CD send a token of its own Azure identity to another server. Set cluster.tlsServerName, or read the environment"},
-		},
-		"ProxyOfXRsUserByType": {
-			reason:   "We should not believe an XR's field where the input names the type either, because the proxy could end TLS.",
-			xr:       strings.Replace(legacyXR, "    size: 3\n", "    proxy: http://attacker.example.org:3128\n", 1),
-			input:    "credentials: {type: Azure}\ncluster: {server: demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io, proxyURLFrom: {fieldPath: spec.parameters.proxy}}",
-			observed: clusterOf(aks, connectionDetails(t, "conn-aks-aad.yaml")),
-			want:     refusal{reason: unsupported, message: "luster.proxyURLFrom reads a field that the XR's user can write"},
-		},
-		"ServerOfXRsUserByType": {
-			reason:   "We should not believe an XR's field where the input names the type either, because its user would receive Argo CD's token.",
-			input:    "credentials: {type: GCP}\ncluster: {serverFrom: {fieldPath: spec.parameters.apiserver}}",
-			observed: publishing(kubeconfigOf("https://api.example.org", "")),
-			want:     refusal{reason: unsupported, message: "so Argo CD does not send it a token of its own GCP identity"},
-		},
-		"ServerOfXRsObservedStatus": {
-			reason:   "We should not believe the observed status, because the XR's user may write it.",
-			xr:       legacyXR + "status: {server: https://api.prod.example.org}\n",
-			input:    "cluster: {serverFrom: {fieldPath: status.server}}",
-			observed: clusterOf(aks, connectionDetails(t, "conn-aks-aad.yaml")),
-			want:     refusal{reason: unsupported, message: "so Argo CD does not send it a token of its own Azure identity"},
 		},
 	}
 	for name, tc := range cases {
