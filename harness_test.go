@@ -446,3 +446,11 @@ func (tc *notRegistered) check(t *testing.T) {
 		t.Errorf("%s\na canary is told in %q", tc.reason, got.Message)
 	}
 }
+
+// or returns a string, or another one if it is empty.
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

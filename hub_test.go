@@ -382,17 +382,20 @@ func outputs() map[string]string {
 	return map[string]string{"Object": objectOutput, "Secret": secretOutput}
 }
 
-// tamper changes the Secret's manifest in the composed resource, as somebody who may edit that
-// can, and lets the provider write it.
-func (h *hub) tamper(change func(manifest *structpb.Struct)) {
+// recompose changes the composed resource, as somebody who may write that can.
+func (h *hub) recompose(change func(res *structpb.Struct)) {
 	res := clone(h.registrations["argocd-cluster"])
+	change(res)
 	h.registrations["argocd-cluster"] = res
 	if stringAt(res, "kind") == kindSecret {
-		change(res)
 		h.secrets[stringAt(res, "metadata", "namespace")+"/"+stringAt(res, "metadata", "name")] = res
-		return
 	}
-	change(structAt(res, "spec", "forProvider", "manifest"))
+}
+
+// tamper changes the Secret's manifest in the composed resource, and lets the provider write
+// it.
+func (h *hub) tamper(change func(manifest *structpb.Struct)) {
+	h.recompose(func(res *structpb.Struct) { change(manifestIn(res)) })
 	h.provide("argocd-cluster")
 }
 
@@ -456,4 +459,9 @@ func (h *hub) twoSteps(t testing.TB, first, second string) summary {
 		}
 	}
 	return s
+}
+
+// setCondition sets the status of a resource's condition.
+func setCondition(res *structpb.Struct, conditionType, status string) {
+	conditionAt(res, conditionType).Fields["status"] = structpb.NewStringValue(status)
 }

@@ -2,14 +2,18 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/crossplane-contrib/function-argocd-cluster/internal/argocd"
 )
 
-// TestObjectName checks that an Object's name follows from what it makes.
+// TestObjectName checks that an Object's name follows from what it makes: two Objects of one
+// Secret have one name, and no others.
 func TestObjectName(t *testing.T) {
 	name := func(xr, input string) string {
 		h := plainHub(xr, tokenKubeconfig("canary-good"), input)
@@ -41,71 +45,91 @@ func TestObjectName(t *testing.T) {
 	}
 }
 
-// TestIdentity changes what would delete the Secret or rename the cluster. It is not
-// followed, and the condition says so.
-func TestIdentity(t *testing.T) {
-	rename := func(h *hub) {
-		h.input = strings.Replace(h.input, "nameFrom: {fieldPath: 'metadata.labels[crossplane.io/claim-name]'}", "name: renamed", 1)
-	}
+// TestPinned checks that nothing of a registration changes which would delete its Secret or
+// rename the cluster, and that the condition says what was not applied.
+func TestPinned(t *testing.T) {
+	const nameFrom = "cluster: {nameFrom: {fieldPath: spec.parameters.environment}}\noutput: {%s}"
 	cases := map[string]struct {
 		reason string
-		change func(*hub)
-		fields string
+
+		// xr and before are what the cluster is registered by, by default no more than the
+		// output's type, for which %s stands. after is the input from then on, by default the
+		// same, and change happens to the XR.
+		xr, before, after string
+		change            change
+
+		// only is the type of output that has such a change, by default both.
+		only string
+
+		// condition is by default TRUE/Registered. message is a part of its message, and
+		// unsaid is none.
+		condition, message, unsaid string
 	}{
-		"Type":           {"We should keep the Object, because deleting it deletes the Secret.", func(h *hub) { h.input += "output: {type: Secret}" }, "output.type changed"},
-		"Namespace":      {"We should keep the Secret's namespace, because the Secret cannot move.", func(h *hub) { h.input += "output: {namespace: gitops}" }, "output.namespace changed"},
-		"Name":           {"We should keep the Secret's name, because the Secret cannot be renamed.", func(h *hub) { h.input += "output: {name: other}" }, "output.name changed"},
-		"NameAndType":    {"We should name all fields that were not applied.", func(h *hub) { h.input += "output: {name: other, type: Secret}" }, "output.type, output.name changed but were not applied"},
-		"ClusterName":    {"We should keep the cluster's name, because ApplicationSets prune the workloads of a renamed cluster.", rename, "cluster.name changed"},
-		"ProviderConfig": {"We should keep the ProviderConfig, because with another one a second Secret is made and the first is orphaned.", func(h *hub) { h.input += "output: {object: {providerConfigRef: {name: other}}}" }, "output.object.providerConfigRef changed"},
-		"ResourceName":   {"We should keep the composed resource, because Crossplane deletes one that is not desired under its name.", func(h *hub) { h.input += "output: {resourceName: other}" }, "output.resourceName changed"},
+		"Type":           {reason: "We should keep the Object, because its end deletes the Secret.", after: "output: {type: Secret}", only: "Object", message: "output.type changed but was not applied"},
+		"TypeOfSecret":   {reason: "We should keep the composed Secret, because Argo CD deletes the Applications without it.", after: "output: {type: Object}", only: "Secret", message: "output.type changed but was not applied"},
+		"Namespace":      {reason: "We should keep the Secret's namespace, because a Secret cannot move.", after: "output: {namespace: gitops, %s}", message: "output.namespace changed but was not applied"},
+		"Name":           {reason: "We should keep the Secret's name, because a Secret cannot be renamed.", after: "output: {name: other, %s}", message: "output.name changed but was not applied"},
+		"NameAndType":    {reason: "We should name all fields that were not applied, because each may be a mistake.", after: "output: {name: other, type: Secret}", only: "Object", message: "output.type, output.name changed but were not applied"},
+		"ClusterName":    {reason: "We should keep the cluster's name, because Argo CD deletes the Applications of a renamed cluster.", after: "cluster: {name: renamed}\noutput: {%s}", message: "cluster.name changed but was not applied"},
+		"ProviderConfig": {reason: "We should keep the ProviderConfig, because another one would make a second Secret and leave the first.", after: "output: {object: {providerConfigRef: {name: other}}}", only: "Object", message: "output.object.providerConfigRef changed but was not applied"},
+
+		"ResourceName":                 {reason: "We should keep the composed resource, because Crossplane deletes one that is not desired under its name.", after: "output: {resourceName: other, %s}", message: "output.resourceName changed but was not applied"},
+		"ResourceNameAndName":          {reason: "We should know our registration by its source, because its name changed with the resource's.", after: "output: {resourceName: other, name: foo, %s}", message: "not applied"},
+		"ResourceNameAndNamespace":     {reason: "We should know our registration by its cluster, because its namespace changed with the resource's name.", after: "output: {resourceName: other, namespace: gitops, %s}", message: "not applied"},
+		"ResourceNameNameAndNamespace": {reason: "We should know our registration by its cluster, because all of its Secret's name changed.", after: "output: {resourceName: other, name: foo, namespace: gitops, %s}", message: "not applied"},
+		"ResourceNameAndClusterName":   {reason: "We should know our registration by its source, because the cluster's name changed with the resource's.", after: "output: {resourceName: other, %s}\ncluster: {name: renamed}", message: "not applied"},
+		"ResourceNameOfSecret":         {reason: "We should know our registration by its Secret, because only the cluster's name changed with the resource's.", after: "output: {resourceName: other, name: cluster-prod-x7k2p, %s}\ncluster: {name: renamed}", message: "not applied"},
+		"AllNames":                     {reason: "We should know our registration by its source, because all of its names changed.", after: "output: {resourceName: other, namespace: gitops, %s}\ncluster: {name: renamed}", message: "not applied"},
+		"AllNamesAndSource":            {reason: "We should know our registration by its source, because the input now names it.", after: "output: {resourceName: other, namespace: gitops, %s}\ncluster: {name: renamed}\nkubeconfigFrom: {resourceName: cluster}", message: "not applied"},
+		"ResourceNameWithoutClusters":  {reason: "We should know our registration by its source, because the cluster's name is missing.", after: "output: {resourceName: other, %s}\ncluster: {nameFrom: {fieldPath: spec.missing}}", condition: "TRUE/Retained", message: "spec.missing, which is not set"},
+
+		"NameLikeItsLabel": {
+			reason: "We should keep the cluster's name, because the label that was made from it is not the name.",
+			xr:     legacyXR + "    alias: Prod East\n", before: "cluster: {nameFrom: {fieldPath: spec.parameters.alias}}\noutput: {%s}",
+			change: replaced("Prod East", argocd.ClusterLabel("Prod East")), message: "cluster.name changed but was not applied",
+		},
+		"NameReserved": {
+			reason: "We should keep the cluster's name, because Argo CD has the new one for its own cluster.",
+			before: nameFrom, change: replaced("environment: production", "environment: in-cluster"),
+			condition: "TRUE/Retained", message: "the XR's field spec.parameters.environment cannot be used", unsaid: "not applied",
+		},
+		"NameNoString": {
+			reason: "We should keep the cluster's name, because a number is not a name.",
+			before: nameFrom, change: replaced("environment: production", "environment: 3"),
+			condition: "TRUE/Retained", message: "must be a string", unsaid: "not applied",
+		},
+		"NameOfXRReserved": {
+			reason: "We should keep the cluster's name, because the XR's own cannot be one.",
+			xr:     strings.ReplaceAll(legacyXR, "prod-x7k2p", "in-cluster"), before: "cluster: {name: production}\noutput: {%s}", after: "output: {%s}",
+			condition: "TRUE/Retained", message: "the XR's field metadata.name cannot be used as the cluster's name", unsaid: "not applied",
+		},
 	}
 	for name, tc := range cases {
-		for _, unable := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%sUnable=%t", name, unable), func(t *testing.T) {
-				h := newHub(tokenKubeconfig("canary-good"))
-				h.unable = unable
-				before := h.registered(t)
-				tc.change(h)
-				for range 3 {
-					s := h.reconcile(t)
-					if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || s.Composed.GetKind() != "Object" {
-						t.Errorf("%s\n%v: -before, +after:\n%s", tc.reason, s.Composed.GetKind(), diff)
-					}
-					if s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || !says(s.Message, tc.fields) || !strings.Contains(s.Message, "not applied") {
-						t.Errorf("%s\n%s: %s", tc.reason, s.Condition, s.Message)
-					}
-				}
-			})
-		}
-	}
-}
-
-// TestResourceNameAndMore changes output.resourceName together with what else identifies the
-// registration.
-func TestResourceNameAndMore(t *testing.T) {
-	for _, input := range []string{
-		"output: {resourceName: other, name: foo%s}",
-		"output: {resourceName: other, namespace: gitops%s}",
-		"output: {resourceName: other, name: foo, namespace: gitops%s}",
-		"output: {resourceName: other, name: cluster-prod-x7k2p%s}\ncluster: {name: renamed}",
-		"output: {resourceName: other, namespace: gitops%s}\ncluster: {name: renamed}\nkubeconfigFrom: {resourceName: cluster}",
-		"output: {resourceName: other%s}\ncluster: {nameFrom: {fieldPath: spec.missing}}",
-	} {
 		for kind := range outputs() {
 			for _, unable := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%sOf%sUnable=%t", input, kind, unable), func(t *testing.T) {
-					h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {type: "+kind+"}")
+				if tc.only != "" && tc.only != kind {
+					continue
+				}
+				t.Run(fmt.Sprintf("%sOf%sUnable=%t", name, kind, unable), func(t *testing.T) {
+					typed := func(input string) string { return strings.Replace(input, "%s", "type: "+kind, 1) }
+					want := state{or(tc.condition, "TRUE/Registered"), "READY_TRUE", nil}
+					h := plainHub(or(tc.xr, legacyXR), tokenKubeconfig("canary-good"), typed(or(tc.before, "output: {%s}")))
 					h.unable = unable
-					before := h.registered(t)
-					h.input = fmt.Sprintf(input, ", type: "+kind)
+					want.Secret = h.registered(t)
+					if tc.after != "" {
+						h.input = typed(tc.after)
+					}
+					if tc.change != nil {
+						tc.change(h)
+					}
 					for range 3 {
 						s := h.reconcile(t)
-						if s.Fatal != "" || s.Composed == nil || h.registrations["other"] != nil {
-							t.Fatalf("We should go on with the composed resource, because Crossplane would delete it and Argo CD the Applications: %s%s: %s", s.Fatal, s.Condition, s.Message)
+						want.check(t, tc.reason, s)
+						if !says(s.Message, tc.message) || tc.unsaid != "" && says(s.Message, tc.unsaid) {
+							t.Errorf("%s\nmessage: want %q and not %q in %q", tc.reason, tc.message, tc.unsaid, s.Message)
 						}
-						if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || s.Ready != "READY_TRUE" || !strings.HasPrefix(s.Condition, "ArgoCDClusterRegistered=TRUE/") {
-							t.Errorf("%s, %s: %s\n-before, +after:\n%s", s.Condition, s.Ready, s.Message, diff)
+						if h.registrations["other"] != nil || s.Composed.GetKind() != kind {
+							t.Errorf("%s\na %s is composed, and another one: %t", tc.reason, s.Composed.GetKind(), h.registrations["other"] != nil)
 						}
 					}
 				})
@@ -114,89 +138,7 @@ func TestResourceNameAndMore(t *testing.T) {
 	}
 }
 
-// TestRenamedWithClusterName renames output.resourceName together with the cluster, where the input names no source.
-func TestRenamedWithClusterName(t *testing.T) {
-	for _, input := range []string{
-		"output: {resourceName: other}\ncluster: {name: renamed}",
-		"output: {resourceName: other, namespace: gitops}\ncluster: {name: renamed}",
-	} {
-		for _, unable := range []bool{false, true} {
-			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
-			h.unable = unable
-			h.registered(t)
-			h.input = input
-			s := h.reconcile(t)
-			if h.registrations["argocd-cluster"] == nil {
-				t.Errorf("%s (unable=%t): the registration is deleted: %s%s: %s", input, unable, s.Fatal, s.Condition, s.Message)
-			}
-		}
-	}
-}
-
-// TestNameLikeALabel gives a cluster a name that is the label of its old one.
-func TestNameLikeALabel(t *testing.T) {
-	h := plainHub(legacyXR+"    alias: Prod East\n", tokenKubeconfig("canary-good"), "cluster: {nameFrom: {fieldPath: spec.parameters.alias}}")
-	before := h.registered(t)
-	label := before.Labels[labelCluster]
-	h.xr = strings.Replace(h.xr, "Prod East", label, 1)
-	if s := h.reconcile(t); string(secretOf(t, s).Data["name"]) != "Prod East" {
-		t.Errorf("The cluster is renamed to %v: %s: %s", string(secretOf(t, s).Data["name"]), s.Condition, s.Message)
-	}
-}
-
-// TestInvalidName has the name's source get a value that cannot be a name, once the cluster is
-// registered.
-func TestInvalidName(t *testing.T) {
-	cases := map[string]struct {
-		reason, before, after, message string
-		xr                             func(string) string
-	}{
-		"Field": {
-			"We should keep the name while its field holds none.", "cluster: {nameFrom: {fieldPath: spec.parameters.environment}}", "", "the XR's field spec.parameters.environment cannot be used",
-			func(xr string) string {
-				return strings.Replace(xr, "environment: production", "environment: in-cluster", 1)
-			},
-		},
-		"FieldNoString": {
-			"We should keep the name while its field is not a string.", "cluster: {nameFrom: {fieldPath: spec.parameters.environment}}", "", "must be a string",
-			func(xr string) string { return strings.Replace(xr, "environment: production", "environment: 3", 1) },
-		},
-		"XR": {
-			"We should keep the name where the XR's own cannot be one.", "cluster: {name: production}", "cluster: {}", "the XR's field metadata.name cannot be used as the cluster's name",
-			func(xr string) string { return xr },
-		},
-	}
-	for name, tc := range cases {
-		for kind, output := range outputs() {
-			t.Run(name+"Of"+kind, func(t *testing.T) {
-				h := plainHub(legacyXR, tokenKubeconfig("canary-good"), tc.before+output)
-				if name == "XR" {
-					h.xr = strings.ReplaceAll(legacyXR, "prod-x7k2p", "in-cluster")
-				}
-				before := h.registered(t)
-				h.xr = tc.xr(h.xr)
-				if tc.after != "" {
-					h.input = tc.after + output
-				}
-				for range 2 {
-					s := h.reconcile(t)
-					if verdict(s) != "TRUE/Retained" || !says(s.Message, tc.message) || s.Ready != "READY_TRUE" {
-						t.Errorf("%s\n%s, %s: %s", tc.reason, s.Condition, s.Ready, s.Message)
-					}
-					if strings.Contains(s.Message, "not applied") {
-						t.Errorf("We should not say that a change was not applied, because there is nothing to apply: %s", s.Message)
-					}
-					after := secretOf(t, s)
-					if diff := cmp.Diff(before.Data, after.Data); diff != "" || before.Name != after.Name {
-						t.Errorf("%s\n-before, +after:\n%s", tc.reason, diff)
-					}
-				}
-			})
-		}
-	}
-}
-
-// TestNamelessUnready has the name's field vanish before there is a Secret.
+// TestNamelessUnready checks that a name stays whose field vanishes before there is a Secret.
 func TestNamelessUnready(t *testing.T) {
 	for _, unable := range []bool{false, true} {
 		h := newHub(tokenKubeconfig("canary-good"))
@@ -205,20 +147,20 @@ func TestNamelessUnready(t *testing.T) {
 		h.xr = strings.Replace(h.xr, "    crossplane.io/claim-name: prod\n", "", 1)
 		for range 2 {
 			s := h.reconcile(t)
-			if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || verdict(s) != "FALSE/Registering" || !strings.Contains(s.Message, "metadata.labels[crossplane.io/claim-name], which is not set") {
-				t.Errorf("We should keep the name, because there is no other: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
+			state{"FALSE/Registering", "READY_FALSE", before}.check(t, "We should keep the name, because no other is known.", s)
+			if want := "metadata.labels[crossplane.io/claim-name], which is not set"; !says(s.Message, want) {
+				t.Errorf("message: want %q in %q", want, s.Message)
 			}
 		}
 	}
 }
 
-// TestBeenThere leaves only one sign that a Secret has been there. Each by itself keeps the
+// TestBeenThere checks that each sign by itself that a Secret has been there keeps the
 // identity, also while the Object is not ready.
 func TestBeenThere(t *testing.T) {
-	ready := func(o *structpb.Struct, status string) {
-		for _, c := range structAt(o, "status").GetFields()["conditions"].GetListValue().GetValues() {
-			c.GetStructValue().Fields["status"] = structpb.NewStringValue(status)
-		}
+	unready := func(o *structpb.Struct) {
+		setCondition(o, "Ready", conditionFalse)
+		setCondition(o, "Synced", conditionFalse)
 	}
 	unseen := func(o *structpb.Struct) { delete(structAt(o, "status").GetFields(), "atProvider") }
 	cases := map[string]struct {
@@ -226,17 +168,17 @@ func TestBeenThere(t *testing.T) {
 		change func(h *hub, o *structpb.Struct)
 		kept   bool
 	}{
-		"Secret": {"We should keep the identity of a Secret with our mark.", func(_ *hub, o *structpb.Struct) { delete(o.GetFields(), "status") }, true},
-		"Ready":  {"We should keep the identity of an Object that is ready.", func(h *hub, o *structpb.Struct) { h.unable = true; unseen(o) }, true},
-		"Seen":   {"We should keep the identity of what the provider has seen.", func(h *hub, o *structpb.Struct) { h.unable = true; ready(o, conditionFalse) }, true},
-		"Created": {"We should keep the identity of what the provider has created.", func(h *hub, o *structpb.Struct) {
+		"Secret": {"We should keep the identity, because the Secret has our mark.", func(_ *hub, o *structpb.Struct) { delete(o.GetFields(), "status") }, true},
+		"Ready":  {"We should keep the identity, because an Object that is ready has made its Secret.", func(h *hub, o *structpb.Struct) { h.unable = true; unseen(o) }, true},
+		"Seen":   {"We should keep the identity, because the provider has seen the Secret.", func(h *hub, o *structpb.Struct) { h.unable = true; unready(o) }, true},
+		"Created": {"We should keep the identity, because the provider has created the Secret.", func(h *hub, o *structpb.Struct) {
 			h.unable = true
 			delete(o.GetFields(), "status")
 			structAt(o, "metadata", "annotations").Fields[annotationCreated] = structpb.NewStringValue("2027-01-01T00:00:00Z")
 		}, true},
-		"SeenAndSecretDeleted": {"We should keep the identity of a Secret that was deleted, because it is about to be there again.", func(h *hub, o *structpb.Struct) { ready(o, conditionFalse); h.secrets = map[string]*structpb.Struct{} }, true},
-		"Nothing": {"We should follow the input if there never was a Secret.", func(h *hub, o *structpb.Struct) {
-			ready(o, conditionFalse)
+		"SeenAndSecretDeleted": {"We should keep the identity, because the provider makes a deleted Secret again.", func(h *hub, o *structpb.Struct) { unready(o); h.secrets = map[string]*structpb.Struct{} }, true},
+		"Nothing": {"We should follow the input, because a Secret that never existed has no Applications.", func(h *hub, o *structpb.Struct) {
+			unready(o)
 			unseen(o)
 			h.secrets = map[string]*structpb.Struct{}
 		}, false},
@@ -246,9 +188,7 @@ func TestBeenThere(t *testing.T) {
 			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
 			before := h.registered(t)
 			h.down = true
-			o := clone(h.registrations["argocd-cluster"])
-			tc.change(h, o)
-			h.registrations["argocd-cluster"] = o
+			h.recompose(func(o *structpb.Struct) { tc.change(h, o) })
 			h.input = "cluster: {name: renamed}\noutput: {namespace: gitops, name: other}"
 			s := h.reconcile(t)
 			if diff := cmp.Diff(before, secretOf(t, s)); (diff == "") != tc.kept {
@@ -261,101 +201,113 @@ func TestBeenThere(t *testing.T) {
 	}
 }
 
-// TestNeverThere mistypes what identifies the registration, before a Secret was there.
+// TestNeverThere checks that the input is followed until a Secret has been there, so that a
+// mistyped namespace can be corrected.
 func TestNeverThere(t *testing.T) {
 	for _, unable := range []bool{false, true} {
-		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {namespace: missing}")
-		h.unable = unable
-		h.reconcile(t)
-		if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" || s.Ready != "READY_FALSE" {
-			t.Errorf("mistyped: %s: %s", s.Condition, s.Message)
+		mistyped := func() *hub {
+			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {namespace: missing}")
+			h.unable = unable
+			h.reconcile(t)
+			return h
 		}
-		h.input = "output: {namespace: argocd}\ncluster: {name: other}"
-		h.reconcile(t)
-		s := h.reconcile(t)
-		if m := secretOf(t, s); m.Namespace != "argocd" || m.Name != "cluster-other" || s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
-			t.Errorf("We should follow the input until a Secret has been there (unable=%t): %s: %s %v", unable, s.Condition, s.Message, m)
-		}
-		h = plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {namespace: missing}")
-		h.unable = unable
-		h.reconcile(t)
-		h.input = "output: {type: Secret}"
-		if s := h.reconcile(t); s.Composed != nil || s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" {
-			t.Errorf("We should wait for the old Object's end, because Crossplane cannot change a resource's kind: %s: %s", s.Condition, s.Message)
-		}
-		h.reconcile(t)
-		if s := h.reconcile(t); s.Composed.GetKind() != "Secret" || s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
-			t.Errorf("then compose a Secret: %s: %s", s.Condition, s.Message)
-		}
-	}
-}
-
-// TestTerminating has somebody delete the Object, to have another name applied. The Object
-// deletes the Secret that it holds at its end: until then it must be the old one.
-func TestTerminating(t *testing.T) {
-	terminate := func(h *hub) {
-		o := clone(h.registrations["argocd-cluster"])
-		structAt(o, "metadata").Fields["deletionTimestamp"] = structpb.NewStringValue("2027-01-01T00:00:00Z")
-		h.registrations["argocd-cluster"] = o
-		h.down = true
-	}
-	for _, argoCD := range []string{"Local", "Remote"} {
-		t.Run(argoCD, func(t *testing.T) {
-			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {argoCD: "+argoCD+"}")
-			h.remote = argoCD == "Remote"
-			before := h.registered(t)
-			terminate(h)
-			h.input += "\ncluster: {name: renamed}"
-			for range 2 {
-				s := h.reconcile(t)
-				if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || verdict(s) != "FALSE/Registering" || s.Ready != "READY_FALSE" || h.repairOf() != "" {
-					t.Errorf("We should leave the Object its Secret, because it would orphan that: %s, %s: %s\n-before, +after:\n%s", s.Condition, s.Ready, s.Message, diff)
-				}
+		t.Run(fmt.Sprintf("NamespaceUnable=%t", unable), func(t *testing.T) {
+			h := mistyped()
+			if s := h.reconcile(t); verdict(s) != "FALSE/Registering" || s.Ready != "READY_FALSE" {
+				t.Errorf("We should wait for the Secret: %s, %s: %s", verdict(s), s.Ready, s.Message)
 			}
-			// The provider deletes the Secret.
-			delete(h.secrets, prodKey)
-			for _, v := range structAt(h.registrations["argocd-cluster"], "status").GetFields()["conditions"].GetListValue().GetValues() {
-				if c := v.GetStructValue(); stringAt(c, "type") == "Ready" {
-					c.Fields["status"], c.Fields["reason"] = structpb.NewStringValue(conditionFalse), structpb.NewStringValue("Deleting")
-				}
-			}
+			h.input = "output: {namespace: argocd}\ncluster: {name: other}"
+			h.reconcile(t)
 			s := h.reconcile(t)
-			if string(secretOf(t, s).Data["name"]) != "renamed" || verdict(s) != "FALSE/Registering" || s.Ready != "READY_FALSE" || h.repairOf() != "" {
-				t.Errorf("We should then follow the input: %s: %s: %v", s.Condition, s.Message, secretOf(t, s).Data)
+			want := []string{"argocd", "cluster-other", "TRUE/Registered"}
+			if diff := cmp.Diff(want, []string{secretOf(t, s).Namespace, s.Secret.Name, verdict(s)}); diff != "" {
+				t.Errorf("We should follow the input, because nothing is lost: -want, +got:\n%s\n%s", diff, s.Message)
 			}
-			h.registrations, h.down = map[string]*structpb.Struct{}, false
-			if s := h.settle(t); string(secretOf(t, s).Data["name"]) != "renamed" || verdict(s) != "TRUE/Registered" {
-				t.Errorf("once the Object is gone: %s: %s", s.Condition, s.Message)
+		})
+		t.Run(fmt.Sprintf("TypeUnable=%t", unable), func(t *testing.T) {
+			h := mistyped()
+			h.input = "output: {type: Secret}"
+			if s := h.reconcile(t); s.Composed != nil || verdict(s) != "FALSE/Registering" {
+				t.Errorf("We should wait for the old Object's end, because Crossplane cannot change a resource's kind: %s: %s", verdict(s), s.Message)
+			}
+			h.reconcile(t)
+			if s := h.reconcile(t); verdict(s) != "TRUE/Registered" || s.Composed.GetKind() != kindSecret {
+				t.Errorf("We should then compose a Secret: %s: %s", verdict(s), s.Message)
 			}
 		})
 	}
 }
 
-// TestDeletedObject deletes the Object by hand, to have a change applied.
-func TestDeletedObject(t *testing.T) {
-	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
-	h.registered(t)
-	h.input = "cluster: {name: renamed}"
-	h.settle(t)
-	terminate := func() {
-		structAt(h.registrations["argocd-cluster"], "metadata").Fields["deletionTimestamp"] = structpb.NewStringValue("2027-01-01T00:00:00Z")
+// TestDeleted checks that an Object which somebody deletes, to have another name applied, keeps
+// its Secret until the provider has deleted that: it would orphan the Secret otherwise. Then the
+// input is followed.
+func TestDeleted(t *testing.T) {
+	deleting := func(o *structpb.Struct) {
+		setCondition(o, "Ready", conditionFalse)
+		conditionAt(o, "Ready").Fields["reason"] = structpb.NewStringValue("Deleting")
 	}
-	terminate()
-	h.down = true
-	s := h.reconcile(t)
-	if string(secretOf(t, s).Data["name"]) != "prod-x7k2p" || s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" || s.Ready != "READY_FALSE" {
-		t.Errorf("We should leave the Object as it is until its Secret is gone, because it would orphan the Secret: %s: %s", s.Condition, s.Message)
+	cases := map[string]struct {
+		reason string
+		remote bool
+
+		// before says that the cluster is renamed before the Object is deleted.
+		before bool
+
+		// gone is what the Object says once the Secret is gone, if it says it already.
+		gone func(o *structpb.Struct)
+
+		// resources are what is observed from then on.
+		resources map[string]observation
+	}{
+		"Local":          {reason: "We should wait for the Secret's end where we can read the Secret.", gone: deleting, resources: of(aks, tokenKubeconfig("canary-good"))},
+		"Remote":         {reason: "We should wait for the Object's word where we cannot read the Secret.", remote: true, gone: deleting, resources: of(aks, tokenKubeconfig("canary-good"))},
+		"RenamedBefore":  {reason: "We should follow the input once the Secret is gone, even if the Object does not say so yet.", before: true, resources: of(aks, tokenKubeconfig("canary-good"))},
+		"KubeconfigGone": {reason: "We should follow the input with the old connection, because the kubeconfig is missing.", before: true, resources: map[string]observation{"cluster": {resource: aks}}},
 	}
-	delete(h.secrets, "argocd/cluster-prod-x7k2p")
-	h.resources["cluster"] = observation{resource: aks}
-	s = h.reconcile(t)
-	if d := dataOf(secretOf(t, s)); d["name"] != "renamed" || d["config"] == "" || secretOf(t, s).Name != "cluster-renamed" || s.Ready != "READY_FALSE" {
-		t.Errorf("We should then follow the input, with the connection kept: %s: %s: %v", s.Condition, s.Message, d)
-	}
-	h.registrations, h.down = map[string]*structpb.Struct{}, false
-	h.resources = of(aks, tokenKubeconfig("canary-good"))
-	h.reconcile(t)
-	if s := h.settle(t); string(secretOf(t, s).Data["name"]) != "renamed" || s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
-		t.Errorf("once it is gone: %s: %s", s.Condition, s.Message)
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+			if h.remote = tc.remote; tc.remote {
+				h.input = "output: {argoCD: Remote}\n"
+			}
+			before := h.registered(t)
+			if tc.before {
+				h.input += "cluster: {name: renamed}"
+				h.settle(t)
+			}
+			h.recompose(func(o *structpb.Struct) {
+				structAt(o, "metadata").Fields["deletionTimestamp"] = structpb.NewStringValue("2027-01-01T00:00:00Z")
+			})
+			h.down = true
+			if !tc.before {
+				h.input += "cluster: {name: renamed}"
+			}
+			for range 2 {
+				state{"FALSE/Registering", "READY_FALSE", before}.check(t, tc.reason, h.reconcile(t))
+				if h.repairOf() != "" {
+					t.Errorf("%s\nrepair: %s", tc.reason, h.repairOf())
+				}
+			}
+			delete(h.secrets, prodKey)
+			if tc.gone != nil {
+				h.recompose(tc.gone)
+			}
+			h.resources = tc.resources
+			s := h.reconcile(t)
+			want := dataOf(before)
+			want["name"] = "renamed"
+			if diff := cmp.Diff(want, dataOf(secretOf(t, s))); diff != "" || s.Secret.Name != "cluster-renamed" {
+				t.Errorf("%s\n%s: -want, +got:\n%s", tc.reason, s.Secret.Name, diff)
+			}
+			if got := []string{verdict(s), s.Ready, h.repairOf()}; !slices.Equal(got, []string{"FALSE/Registering", "READY_FALSE", ""}) {
+				t.Errorf("%s\nuntil the Object is gone: %q: %s", tc.reason, got, s.Message)
+			}
+			h.registrations, h.down, h.resources = map[string]*structpb.Struct{}, false, of(aks, tokenKubeconfig("canary-good"))
+			h.reconcile(t)
+			s = h.settle(t)
+			if got := dataOf(secretOf(t, s))["name"]; got != "renamed" || verdict(s) != "TRUE/Registered" {
+				t.Errorf("%s\nonce the Object is gone: %s, %s: %s", tc.reason, got, verdict(s), s.Message)
+			}
+		})
 	}
 }

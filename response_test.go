@@ -166,11 +166,6 @@ func TestConnectionSecretRequired(t *testing.T) {
 	}
 }
 
-// setCondition sets the status of a resource's condition.
-func setCondition(res *structpb.Struct, conditionType, status string) {
-	conditionAt(res, conditionType).Fields["status"] = structpb.NewStringValue(status)
-}
-
 // TestStatus has the XR say how the cluster is registered, beside what earlier steps say.
 func TestStatus(t *testing.T) {
 	h, _ := registered(t, tokenKubeconfig("canary-good"))
