@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 
@@ -11,258 +9,216 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// TestMarks takes one mark after another off what is composed. Each by itself is enough to
-// know our own registration.
-func TestMarks(t *testing.T) {
-	without := func(paths ...string) func(*structpb.Struct) {
+// TestRestored checks that a composed resource which somebody edits is recognised as ours by what
+// is left, and restored to the byte, even if the input changes at the same time.
+func TestRestored(t *testing.T) {
+	without := func(kind string, keys ...string) func(m *structpb.Struct) {
 		return func(m *structpb.Struct) {
-			for _, p := range paths {
-				kind, key, _ := strings.Cut(p, " ")
-				delete(structAt(m, "metadata", kind).GetFields(), key)
+			for _, k := range keys {
+				delete(structAt(m, "metadata", kind).GetFields(), k)
 			}
 		}
 	}
-	owner, label := "annotations "+annotationComposite, "labels argocd.argoproj.io/secret-type"
-	for name, change := range map[string]func(*structpb.Struct){
-		"Owner": without(owner), "Label": without(label), "Both": without(owner, label),
-		"Kind": func(m *structpb.Struct) { delete(m.GetFields(), "kind") },
-	} {
-		for _, output := range []string{"Object", "Secret"} {
-			if name == "Kind" && output == "Secret" {
-				continue
-			}
-			t.Run(name+"Of"+output, func(t *testing.T) {
-				h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {type: "+output+"}")
-				before := h.registered(t)
-				h.down = true
-				h.tamper(change)
-				h.input += "\ncluster: {name: renamed}"
-				s := h.reconcile(t)
-				if s.Fatal != "" || strings.HasSuffix(s.Condition, "Conflict") {
-					t.Fatalf("We should know our own, because it has our resource name: %s%s: %s", s.Fatal, s.Condition, s.Message)
-				}
-				if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
-					t.Errorf("We should restore it, and keep its identity: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
-				}
-			})
-		}
-	}
-}
-
-// TestOtherKind has the Object hold something that is not a Secret.
-func TestOtherKind(t *testing.T) {
-	for _, unable := range []bool{false, true} {
-		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
-		h.unable = unable
-		before := h.registered(t)
-		h.down = true
-		h.tamper(func(m *structpb.Struct) { m.Fields["kind"] = structpb.NewStringValue("ConfigMap") })
-		s := h.reconcile(t)
-		if s.Fatal != "" {
-			t.Fatalf("We should not stop the pipeline, because the author did nothing wrong: %s", s.Fatal)
-		}
-		if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
-			t.Errorf("We should compose the Secret again: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
-		}
-	}
-	// Without our mark it is somebody else's.
-	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
-	h.registrations["argocd-cluster"] = mustStruct(t, "{apiVersion: kubernetes.crossplane.io/v1alpha2, kind: Object, spec: {forProvider: {manifest: {apiVersion: v1, kind: ConfigMap, metadata: {namespace: a, name: b}}}}}")
-	if s := h.reconcile(t); !strings.Contains(s.Fatal, "not a cluster registration") {
-		t.Errorf("We should not replace another thing of our name: %s%s: %s", s.Fatal, s.Condition, s.Message)
-	}
-}
-
-// TestObjectKindAndMarkEdited gives the Object's manifest another kind, and takes its mark away.
-func TestObjectKindAndMarkEdited(t *testing.T) {
-	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
-	h.registered(t)
-	h.down = true
-	h.tamper(func(m *structpb.Struct) {
-		m.Fields["kind"] = structpb.NewStringValue("x")
-		delete(structAt(m, "metadata").GetFields(), "annotations")
-	})
-	if s := h.reconcile(t); s.Fatal != "" {
-		t.Error(s.Fatal)
-	}
-}
-
-// TestObjectIdentityEdited edits the Object to make another Secret, or to use another ProviderConfig.
-func TestObjectIdentityEdited(t *testing.T) {
-	for name, change := range map[string]func(spec *structpb.Struct){
-		"Name": func(s *structpb.Struct) {
-			structAt(s, "forProvider", "manifest", "metadata").Fields["name"] = structpb.NewStringValue("x")
-		},
-		"Namespace": func(s *structpb.Struct) {
-			structAt(s, "forProvider", "manifest", "metadata").Fields["namespace"] = structpb.NewStringValue("x")
-		},
-		"ProviderConfig": func(s *structpb.Struct) {
-			structAt(s, "providerConfigRef").Fields["name"] = structpb.NewStringValue("x")
-		},
-	} {
-		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
-		h.registered(t)
-		before := clone(h.registrations["argocd-cluster"])
-		o := clone(before)
-		change(structAt(o, "spec"))
-		h.registrations["argocd-cluster"] = o
-		h.provide("argocd-cluster")
-		s := h.settle(t)
-		if diff := cmp.Diff(structAt(before, "spec").AsMap(), structAt(h.registrations["argocd-cluster"], "spec").AsMap()); diff != "" {
-			t.Errorf("%s: We should restore it, because the Object's own name says what it was: %s: %s\n-before, +after:\n%s", name, s.Condition, s.Message, diff)
-		}
-	}
-}
-
-// TestNameEdited edits Argo CD's name of the cluster. The old one comes back.
-func TestNameEdited(t *testing.T) {
-	edit := func(name string) func(*structpb.Struct) {
+	name := func(name string) func(m *structpb.Struct) {
 		return func(m *structpb.Struct) {
 			structAt(m, "data").Fields["name"] = structpb.NewStringValue(base64Of(name))
 		}
 	}
+	set := func(key string, path ...string) func(s *structpb.Struct) {
+		return func(s *structpb.Struct) { structAt(s, path...).Fields[key] = structpb.NewStringValue("x") }
+	}
+	owner, label := without("annotations", annotationComposite), without("labels", "argocd.argoproj.io/secret-type")
+	const renamed = "because Argo CD deletes the Applications of a renamed cluster."
+	cases := map[string]struct {
+		reason string
+
+		// manifest changes the Secret's manifest, and object the Object.
+		manifest, object func(*structpb.Struct)
+
+		// alone says that the input must stay, because it says what was changed.
+		alone bool
+
+		// only is the type of output that can have the change, by default both.
+		only string
+	}{
+		"Owner":          {reason: "We should restore our mark, because our resource name says whose it is.", manifest: owner},
+		"Label":          {reason: "We should restore Argo CD's label, because our mark says what it is.", manifest: label},
+		"OwnerAndLabel":  {reason: "We should restore both marks, because our resource name says what it is.", manifest: func(m *structpb.Struct) { owner(m); label(m) }},
+		"NoKind":         {reason: "We should restore the kind, because our mark says what it is.", manifest: func(m *structpb.Struct) { delete(m.GetFields(), "kind") }, only: kindObject},
+		"OtherKind":      {reason: "We should restore the kind, because our mark says what it is.", manifest: set("kind"), only: kindObject},
+		"OtherKindOwner": {reason: "We should restore the kind and our mark, because the Object's name says what it makes.", manifest: func(m *structpb.Struct) { set("kind")(m); owner(m) }, alone: true, only: kindObject},
+		"Annotations":    {reason: "We should restore all annotations, because the Object's name says what it makes.", manifest: func(m *structpb.Struct) { set("kind")(m); delete(structAt(m, "metadata").GetFields(), "annotations") }, alone: true, only: kindObject},
+		"SecretName":     {reason: "We should restore the Secret's name, because the Object's own name says what it was.", manifest: set("name", "metadata"), alone: true, only: kindObject},
+		"Namespace":      {reason: "We should restore the Secret's namespace, because the Object's own name says what it was.", manifest: set("namespace", "metadata"), alone: true, only: kindObject},
+		"ProviderConfig": {reason: "We should restore the ProviderConfig, because the Object's own name says what it was.", object: set("name", "spec", "providerConfigRef"), alone: true, only: kindObject},
+		"NameReserved":   {reason: "We should restore the cluster's name, " + renamed, manifest: name("in-cluster"), alone: true},
+		"NameOther":      {reason: "We should restore the cluster's name, " + renamed, manifest: name("renamed"), alone: true},
+		"NameEmpty":      {reason: "We should restore the cluster's name, " + renamed, manifest: name(""), alone: true},
+		"NameInvalid":    {reason: "We should restore the cluster's name, " + renamed, manifest: name("a\nb"), alone: true},
+	}
+	for n, tc := range cases {
+		for kind, output := range outputs() {
+			for mode := range 8 {
+				unable, down, renames := mode&1 != 0, mode&2 != 0, mode&4 != 0
+				if tc.only != "" && tc.only != kind || tc.alone && renames {
+					continue
+				}
+				t.Run(fmt.Sprintf("%sOf%sUnable=%tDown=%tRenamed=%t", n, kind, unable, down, renames), func(t *testing.T) {
+					h := plainHub(legacyXR, tokenKubeconfig("canary-good"), output)
+					h.unable = unable
+					before := h.registered(t)
+					spec := structAt(h.registrations["argocd-cluster"], "spec").AsMap()
+					h.down = down
+					h.recompose(func(res *structpb.Struct) {
+						if tc.manifest != nil {
+							tc.manifest(manifestIn(res))
+						}
+						if tc.object != nil {
+							tc.object(res)
+						}
+					})
+					h.provide("argocd-cluster")
+					if renames {
+						h.input += "cluster: {name: other}"
+					}
+					if diff := cmp.Diff(before, secretOf(t, h.reconcile(t))); diff != "" {
+						t.Errorf("%s\n-before, +after:\n%s", tc.reason, diff)
+					}
+					h.down = false
+					h.provide("argocd-cluster")
+					s := h.settle(t)
+					state{"TRUE/Registered", "READY_TRUE", before}.check(t, tc.reason, s)
+					if diff := cmp.Diff(spec, structAt(h.registrations["argocd-cluster"], "spec").AsMap()); diff != "" {
+						t.Errorf("%s\nspec: -before, +after:\n%s", tc.reason, diff)
+					}
+					if got := decode(h.secrets[prodKey], "name"); got != "prod-x7k2p" {
+						t.Errorf("%s\nthe Secret on the hub is of %q", tc.reason, got)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestNotOurs checks that what is not our registration is left alone.
+func TestNotOurs(t *testing.T) {
+	t.Run("AnotherThing", func(t *testing.T) {
+		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+		h.registrations["argocd-cluster"] = mustStruct(t, "{apiVersion: kubernetes.crossplane.io/v1alpha2, kind: Object, spec: {forProvider: {manifest: {apiVersion: v1, kind: ConfigMap, metadata: {namespace: a, name: b}}}}}")
+		if s := h.reconcile(t); !strings.Contains(s.Fatal, "not a cluster registration") {
+			t.Errorf("We should not replace something else that has our resource name: %s%s: %s", s.Fatal, s.Condition, s.Message)
+		}
+	})
+	for kind := range outputs() {
+		t.Run("AnotherXRs"+kind, func(t *testing.T) {
+			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {type: "+kind+"}")
+			h.registered(t)
+			h.tamper(func(m *structpb.Struct) {
+				structAt(m, "metadata", "annotations").Fields[annotationComposite] = structpb.NewStringValue("XAKSCluster.platform.example.org/other")
+			})
+			h.input = "output: {resourceName: second, type: " + kind + ", namespace: gitops}"
+			rsp := h.run(t, h.request(t))
+			if _, adopted := rsp.GetDesired().GetResources()["argocd-cluster"]; adopted {
+				t.Errorf("We should not go on with another XR's registration, because its name is not ours: %v", rsp.GetConditions())
+			}
+		})
+	}
+}
+
+// TestAdopted checks that a Secret whose composed resource is not observed is registered again as
+// it was, whatever name somebody wrote into it.
+func TestAdopted(t *testing.T) {
 	for _, name := range []string{"in-cluster", "renamed", "", "a\nb"} {
 		for kind, output := range outputs() {
-			t.Run(fmt.Sprintf("%qOf%s", name, kind), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%qAs%s", name, kind), func(t *testing.T) {
 				h := plainHub(legacyXR, tokenKubeconfig("canary-good"), output)
 				before := h.registered(t)
-				h.tamper(edit(name))
-				s := h.reconcile(t)
-				if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
-					t.Errorf("We should restore the name, because Argo CD deletes the Applications of a renamed cluster: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
-				}
-				if s := h.settle(t); verdict(s) != "TRUE/Registered" || decode(h.secrets[prodKey], "name") != "prod-x7k2p" {
-					t.Errorf("restored: %s: %s", s.Condition, s.Message)
-				}
-			})
-			t.Run(fmt.Sprintf("%qAdoptedAs%s", name, kind), func(t *testing.T) {
-				h := plainHub(legacyXR, tokenKubeconfig("canary-good"), output)
-				before := h.registered(t)
-				h.edit(prodKey, edit(name))
+				h.edit(prodKey, func(s *structpb.Struct) {
+					structAt(s, "data").Fields["name"] = structpb.NewStringValue(base64Of(name))
+				})
 				h.registrations = map[string]*structpb.Struct{}
 				if diff := cmp.Diff(before, secretOf(t, h.reconcile(t))); diff != "" {
-					t.Errorf("We should not adopt the name with the Secret, because somebody else wrote it: -before, +after:\n%s", diff)
+					t.Errorf("We should restore the cluster's name, because Argo CD deletes the Applications of a renamed cluster: -before, +after:\n%s", diff)
 				}
 			})
 		}
 	}
 }
 
-// TestLabelsLost takes the labels and the data off the Object while their fields are missing,
-// too. The Secret still has them.
+// TestLabelsLost checks that labels which the Object lost while their fields are missing are
+// restored from the Secret.
 func TestLabelsLost(t *testing.T) {
 	h, before := registered(t, tokenKubeconfig("canary-good"))
-	res := clone(h.registrations["argocd-cluster"])
-	delete(structAt(res, "spec", "forProvider", "manifest", "metadata").GetFields(), "labels")
-	h.registrations["argocd-cluster"] = res
-	h.environment = "{}"
-	h.xr = strings.Replace(h.xr, "    environment: production\n", "", 1)
-	s := h.reconcile(t)
-	if diff := cmp.Diff(before, secretOf(t, s)); diff != "" || verdict(s) != "TRUE/Retained" {
-		t.Errorf("We should keep the labels that the Secret has, because Argo CD prunes by them: %s: %s\n-before, +after:\n%s", s.Condition, s.Message, diff)
-	}
+	h.recompose(func(o *structpb.Struct) { delete(structAt(manifestIn(o), "metadata").GetFields(), "labels") })
+	all(environmentIs("{}"), without("    environment: production\n"))(h)
+	state{"TRUE/Retained", "READY_TRUE", before}.check(t, "We should restore the labels, because ApplicationSets select by them.", h.reconcile(t))
 }
 
-// TestEmptied empties the composed resource, and takes away what else says how it was.
+// TestEmptied empties the composed resource, and takes away more that says how it was. The
+// registration stays, and nothing empty is written where anything says what it was.
 func TestEmptied(t *testing.T) {
-	empty := map[string]func(res *structpb.Struct){
-		"ObjectWithoutManifest": func(o *structpb.Struct) { delete(structAt(o, "spec", "forProvider").GetFields(), "manifest") },
-		"ObjectEmptied":         func(o *structpb.Struct) { structAt(o, "spec", "forProvider").Fields["manifest"] = fields{}.value() },
-		"ObjectWithoutStatus":   func(o *structpb.Struct) { o.Fields["spec"] = fields{}.value(); delete(o.GetFields(), "status") },
-		"SecretWithoutData":     func(s *structpb.Struct) { delete(s.GetFields(), "data") },
-		"SecretEmptied":         func(s *structpb.Struct) { s.Fields["data"] = fields{}.value() },
-	}
-	for _, name := range slices.Sorted(maps.Keys(empty)) {
-		for _, unable := range []bool{false, true} {
-			for _, nameless := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%sUnable=%tNameless=%t", name, unable, nameless), func(t *testing.T) {
-					h := newHub(tokenKubeconfig("canary-good"))
-					h.unable = unable
-					h.input += "output: {type: " + name[:6] + "}"
-					h.registered(t)
-					res := clone(h.registrations["argocd-cluster"])
-					empty[name](res)
-					h.registrations["argocd-cluster"] = res
-					if name[:6] == "Secret" {
-						h.secrets["argocd/cluster-prod"] = res
-					}
-					h.resources, h.down = of(aks, ""), true
-					if nameless {
-						h.xr = strings.Replace(h.xr, "    crossplane.io/claim-name: prod\n", "", 1)
-					}
-					rsp := h.run(t, h.request(t))
-					c := rsp.GetConditions()[0]
-					r := composedRegistration("", rsp.GetDesired().GetResources()["argocd-cluster"].GetResource())
-					if r == nil {
-						t.Fatalf("We should never leave out what is registered, because Crossplane would delete it: %v", c)
-					}
-					cfg := decode(r.manifest, "config")
-					if hasNone := cfg == "" || cfg == noConfig; hasNone && conditionStatus(c.GetStatus()) != conditionFalse {
-						t.Errorf("We should not say that a cluster without credentials is registered: %v", c)
-					}
-					// Where nothing says how it was called, it is left as it is.
-					if left := len(structAt(r.manifest, "data").GetFields()) == 0; !left {
-						for _, k := range []string{"name", "server", "config"} {
-							if r.data(k) == "" {
-								t.Errorf("We should not write an empty %s: %v", k, c)
-							}
-						}
-						if r.secretName() != "argocd/cluster-prod" || r.data("name") != "prod" {
-							t.Errorf("We should not rename anything: %s, %s: %v", r.secretName(), r.data("name"), c)
-						}
-					} else if !nameless {
-						t.Errorf("We should compose what the input gives: %v", c)
-					}
-				})
-			}
+	metadata := func(m *structpb.Struct, fields ...string) {
+		for _, f := range fields {
+			delete(structAt(m, "metadata").GetFields(), f)
 		}
 	}
-}
+	cases := map[string]struct {
+		reason string
+		change func(res *structpb.Struct)
 
-// TestNothingWritten empties what is there. What is composed is never empty.
-func TestNothingWritten(t *testing.T) {
-	for _, output := range []string{"Object", "Secret"} {
-		for name, change := range map[string]func(manifest *structpb.Struct){
-			"Data":   func(m *structpb.Struct) { m.Fields["data"] = fields{}.value() },
-			"Name":   func(m *structpb.Struct) { delete(structAt(m, "metadata").GetFields(), "name") },
-			"Labels": func(m *structpb.Struct) { delete(structAt(m, "metadata").GetFields(), "labels") },
-			"Marks": func(m *structpb.Struct) {
-				delete(structAt(m, "metadata").GetFields(), "labels")
-				delete(structAt(m, "metadata").GetFields(), "annotations")
-			},
-			"Server": func(m *structpb.Struct) { delete(structAt(m, "data").GetFields(), "server") },
-		} {
-			if name == "Name" && output == "Secret" {
-				continue
-			}
-			for _, kubeconfig := range []string{"", tokenKubeconfig("canary-good")} {
-				t.Run(fmt.Sprintf("%s%s%t", output, name, kubeconfig != ""), func(t *testing.T) {
-					h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {type: "+output+"}\ncluster: {drainFrom: {fieldPath: spec.parameters.environment}}")
-					h.input = strings.Replace(h.input, "spec.parameters.environment", "spec.parameters.gold", 1)
-					h.reconcile(t)
-					h.settle(t)
-					h.input = strings.Replace(h.input, "spec.parameters.gold", "spec.parameters.environment", 1)
-					h.unable = output == "Object"
-					h.resources = of(aks, kubeconfig)
-					o := clone(h.registrations["argocd-cluster"])
-					m := o
-					if output == "Object" {
-						m = structAt(o, "spec", "forProvider", "manifest")
+		// only is the type of output that can have the change, by default both.
+		only string
+	}{
+		"Manifest":      {"We should compose the Secret again, because its name is known.", func(o *structpb.Struct) { delete(structAt(o, "spec", "forProvider").GetFields(), "manifest") }, kindObject},
+		"EmptyManifest": {"We should compose the Secret again, because its name is known.", func(o *structpb.Struct) { structAt(o, "spec", "forProvider").Fields["manifest"] = fields{}.value() }, kindObject},
+		"SpecAndStatus": {"We should compose the Object again, because its name is known.", func(o *structpb.Struct) { o.Fields["spec"] = fields{}.value(); delete(o.GetFields(), "status") }, kindObject},
+		"Data":          {"We should compose the data again, because the name is known.", func(r *structpb.Struct) { delete(manifestIn(r).GetFields(), "data") }, ""},
+		"EmptyData":     {"We should compose the data again, because the name is known.", func(r *structpb.Struct) { manifestIn(r).Fields["data"] = fields{}.value() }, ""},
+		"Server":        {"We should compose the server again, because a cluster must have one.", func(r *structpb.Struct) { delete(structAt(manifestIn(r), "data").GetFields(), "server") }, ""},
+		"Name":          {"We should restore the Secret's name, because the Object's own name says it.", func(o *structpb.Struct) { metadata(manifestIn(o), "name") }, kindObject},
+		"Labels":        {"We should restore the labels, because Argo CD finds clusters by one.", func(r *structpb.Struct) { metadata(manifestIn(r), "labels") }, ""},
+		"Marks":         {"We should restore the marks, because our resource name says what it is.", func(r *structpb.Struct) { metadata(manifestIn(r), "labels", "annotations") }, ""},
+	}
+	for name, tc := range cases {
+		for kind, output := range outputs() {
+			for mode := range 8 {
+				unable, nameless, gone := mode&1 != 0, mode&2 != 0, mode&4 != 0
+				if tc.only != "" && tc.only != kind {
+					continue
+				}
+				t.Run(fmt.Sprintf("%sOf%sUnable=%tNameless=%tGone=%t", name, kind, unable, nameless, gone), func(t *testing.T) {
+					h := newHub(tokenKubeconfig("canary-good"))
+					h.input += output
+					h.unable = unable
+					h.registered(t)
+					h.recompose(tc.change)
+					h.down = true
+					replaced("drain: false", "drain: maybe")(h)
+					if gone {
+						h.resources = of(aks, "")
 					}
-					change(m)
-					h.registrations["argocd-cluster"] = o
+					if nameless {
+						without("    crossplane.io/claim-name: prod\n")(h)
+					}
 					s := h.reconcile(t)
 					secret := secretOf(t, s)
-					for _, k := range []string{"name", "server", "config"} {
+					if c := string(secret.Data["config"]); (c == "" || c == noConfig) && !strings.HasPrefix(verdict(s), "FALSE/") {
+						t.Errorf("We should not call a cluster without credentials registered: %s: %s", verdict(s), s.Message)
+					}
+					// Only where nothing says what the name was, all is left as it is.
+					if len(secret.Data) == 0 && nameless {
+						return
+					}
+					if secret.Namespace != "argocd" || secret.Name != "cluster-prod" || string(secret.Data["name"]) != "prod" {
+						t.Errorf("%s\n%s/%s of %q: %s: %s", tc.reason, secret.Namespace, secret.Name, secret.Data["name"], verdict(s), s.Message)
+					}
+					for _, k := range []string{"server", "config"} {
 						if len(secret.Data[k]) == 0 {
-							t.Errorf("%s is empty: %s: %s", k, s.Condition, s.Message)
+							t.Errorf("%s\n%s is empty: %s: %s", tc.reason, k, verdict(s), s.Message)
 						}
 					}
-					if secret.Name != "cluster-prod-x7k2p" || secret.Namespace != "argocd" {
-						t.Errorf("the Secret is %s/%s", secret.Namespace, secret.Name)
-					}
-					if state := secretOf(t, s).Labels[labelState]; state != stateActive && state != stateDraining {
-						t.Errorf("state: %v", state)
+					if l := secret.Labels[labelState]; l != stateActive && l != stateDraining {
+						t.Errorf("%s\nthe state is %q: %s: %s", tc.reason, l, verdict(s), s.Message)
 					}
 				})
 			}
@@ -270,74 +226,56 @@ func TestNothingWritten(t *testing.T) {
 	}
 }
 
-// TestNamelessSecret has a composed Secret keep its labels and namespace where the cluster's name is lost.
-func TestNamelessSecret(t *testing.T) {
-	h := plainHub(strings.Replace(namespacedXR, "spec: {}", "spec: {alias: prod}", 1), tokenKubeconfig("canary-good"), "cluster: {nameFrom: {fieldPath: spec.alias}}\noutput: {type: Secret, namespace: team-a}")
-	h.registered(t)
-	h.tamper(func(m *structpb.Struct) { delete(structAt(m, "data").GetFields(), "name") })
-	h.xr = namespacedXR
-	m := structAt(h.run(t, h.request(t)).GetDesired().GetResources()["argocd-cluster"].GetResource(), "metadata")
-	if stringAt(m, "labels", "argocd.argoproj.io/secret-type") != "cluster" || stringAt(m, "namespace") != "team-a" {
-		t.Errorf("Argo CD prunes the workloads of a Secret that loses its label: %v", m.AsMap())
-	}
-}
-
-// TestNamelessForbidden checks what is composed where the cluster's name is lost.
-func TestNamelessForbidden(t *testing.T) {
-	h := newHub("")
-	h.resources = of(gke, kubeconfigOf(gkeServer, ""))
-	h.registered(t)
-	delete(h.secrets, "argocd/cluster-prod")
-	h.tamper(func(m *structpb.Struct) {
-		structAt(m, "data").Fields["name"] = structpb.NewStringValue("")
-		structAt(m, "data").Fields["config"] = structpb.NewStringValue(base64Of(`{"execProviderConfig":{"command":"sh"}}`))
-		delete(structAt(m, "metadata", "labels").GetFields(), labelCluster)
+// TestNameless checks what is composed where nothing says any more what the cluster is called:
+// the Secret keeps its labels and its namespace, and credentials that are not ours are dropped.
+func TestNameless(t *testing.T) {
+	t.Run("Labels", func(t *testing.T) {
+		h := plainHub(strings.Replace(namespacedXR, "spec: {}", "spec: {alias: prod}", 1), tokenKubeconfig("canary-good"), "cluster: {nameFrom: {fieldPath: spec.alias}}\noutput: {type: Secret, namespace: team-a}")
+		h.registered(t)
+		h.tamper(func(m *structpb.Struct) { delete(structAt(m, "data").GetFields(), "name") })
+		h.xr = namespacedXR
+		secret := secretOf(t, h.reconcile(t))
+		if secret.Labels["argocd.argoproj.io/secret-type"] != "cluster" || secret.Namespace != "team-a" {
+			t.Errorf("We should keep the label and the namespace, because Argo CD deletes the Applications of a Secret without them: %v", secret.ObjectMeta)
+		}
 	})
-	h.xr = strings.Replace(h.xr, "    crossplane.io/claim-name: prod\n", "", 1)
-	r := composedRegistration("", h.run(t, h.request(t)).GetDesired().GetResources()["argocd-cluster"].GetResource())
-	if got := decode(r.manifest, "config"); strings.Contains(got, "sh") {
-		t.Errorf("We should not compose a command that somebody wrote: %s", got)
-	}
+	t.Run("Command", func(t *testing.T) {
+		h := newHub("")
+		h.resources = of(gke, kubeconfigOf(gkeServer, ""))
+		h.registered(t)
+		delete(h.secrets, "argocd/cluster-prod")
+		h.tamper(func(m *structpb.Struct) {
+			structAt(m, "data").Fields["name"] = structpb.NewStringValue("")
+			structAt(m, "data").Fields["config"] = structpb.NewStringValue(base64Of(`{"execProviderConfig":{"command":"sh"}}`))
+			delete(structAt(m, "metadata", "labels").GetFields(), labelCluster)
+		})
+		without("    crossplane.io/claim-name: prod\n")(h)
+		if got := string(secretOf(t, h.reconcile(t)).Data["config"]); strings.Contains(got, "sh") {
+			t.Errorf("We should drop a command, because somebody wrote it into the composed resource: %s", got)
+		}
+	})
 }
 
-// TestReferenceRemoved has the XR's user take the Object out of the XR's references. What is
-// pinned stays pinned, by the Secret.
+// TestReferenceRemoved checks that a registration which the XR's user takes out of the XR's
+// references stays as it was, because the Secret says so.
 func TestReferenceRemoved(t *testing.T) {
 	h, before := registered(t, tokenKubeconfig("canary-good"))
 	h.registrations = map[string]*structpb.Struct{}
 	h.resources["cluster"] = observation{resource: aks}
 	h.environment = "{}"
 	s := h.reconcile(t)
-	if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
-		t.Errorf("-before, +after:\n%s", diff)
+	state{"FALSE/Registering", "READY_FALSE", before}.check(t, "We should compose the Object again, because its Secret has our mark.", s)
+	if s.Composed.GetName() != "argocd.cluster-prod" {
+		t.Errorf("We should give the Object its old name, because two Objects would write one Secret: %s", s.Composed.GetName())
 	}
-	if s.Composed.GetName() != "argocd.cluster-prod" || s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" {
-		t.Errorf("%s, %s: %s", s.Composed.GetName(), s.Condition, s.Message)
+	if s := h.settle(t); verdict(s) != "TRUE/Retained" {
+		t.Errorf("%s: %s", verdict(s), s.Message)
 	}
-	if s := h.settle(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" {
-		t.Errorf("%s: %s", s.Condition, s.Message)
-	}
-	// With a new name, too: the server is found again.
+	// With a new name, the Secret is found by its server.
 	h, _ = registered(t, tokenKubeconfig("canary-good"))
 	h.registrations = map[string]*structpb.Struct{}
 	h.xr = strings.Replace(h.xr, "crossplane.io/claim-name: prod", "crossplane.io/claim-name: renamed", 1)
-	if s := h.reconcile(t); s.Composed != nil || s.Condition != "ArgoCDClusterRegistered=FALSE/ServerConflict" {
+	if s := h.reconcile(t); s.Composed != nil || verdict(s) != "FALSE/ServerConflict" {
 		t.Errorf("We should not register the cluster a second time: %s: %s", s.Condition, s.Message)
-	}
-}
-
-// TestOthersRegistration has the XR observe a registration that is marked as another XR's.
-func TestOthersRegistration(t *testing.T) {
-	for kind := range outputs() {
-		h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {type: "+kind+"}")
-		h.registered(t)
-		h.tamper(func(m *structpb.Struct) {
-			structAt(m, "metadata", "annotations").Fields[annotationComposite] = structpb.NewStringValue("XAKSCluster.platform.example.org/other")
-		})
-		h.input = "output: {resourceName: second, type: " + kind + ", namespace: gitops}"
-		rsp := h.run(t, h.request(t))
-		if _, adopted := rsp.GetDesired().GetResources()["argocd-cluster"]; adopted {
-			t.Errorf("We should not go on with another XR's registration under a name that is not ours: %s: %v", kind, rsp.GetConditions())
-		}
 	}
 }

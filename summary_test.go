@@ -75,12 +75,11 @@ func summarize(t testing.TB, rsp *fnv1.RunFunctionResponse, resourceName string)
 	if r, ok := rsp.GetDesired().GetResources()[resourceName]; ok {
 		s.Ready = r.GetReady().String()
 		s.Secret = decodeSecret(t, r.GetResource())
-		decoded := fields{}
-		for k, v := range s.Secret.Data {
-			decoded[k] = structpb.NewStringValue(string(v))
-		}
 		res := clone(r.GetResource())
-		manifestIn(res).Fields["data"] = decoded.value()
+		data := structAt(manifestIn(res), "data").GetFields()
+		for k, v := range s.Secret.Data {
+			data[k] = structpb.NewStringValue(string(v))
+		}
 		s.Composed = &unstructured.Unstructured{Object: res.AsMap()}
 	}
 	return s
