@@ -11,7 +11,7 @@ import (
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
 
-// TestSeveralSteps has two steps register two clusters. Each has a condition of its own.
+// TestSeveralSteps checks that each step that registers a cluster has a condition of its own.
 func TestSeveralSteps(t *testing.T) {
 	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
 	h.resources["cluster"] = observation{resource: aks}
@@ -31,8 +31,8 @@ func TestSeveralSteps(t *testing.T) {
 	}
 }
 
-// TestEarlierSteps has earlier steps of the pipeline compose something that looks like a
-// registration, or is one.
+// TestEarlierSteps checks what a step makes of an earlier step's registration of the same cluster,
+// and of what only looks like one.
 func TestEarlierSteps(t *testing.T) {
 	run := func(t *testing.T, h *hub, name string, earlier *structpb.Struct) summary {
 		t.Helper()
@@ -47,11 +47,11 @@ func TestEarlierSteps(t *testing.T) {
 				h := plainHub(legacyXR, tokenKubeconfig("canary-good"), output)
 				h.unable = unable
 				if s := run(t, h, "argocd-cluster", info); s.Composed == nil {
-					t.Errorf("We should not take any Secret for a registration: %s%s: %s", s.Fatal, s.Condition, s.Message)
+					t.Errorf("We should not take any Secret for a registration, because it has no mark: %s%s: %s", s.Fatal, s.Condition, s.Message)
 				}
 				h.registered(t)
 				if s := run(t, h, "argocd-cluster", info); verdict(s) != "TRUE/Registered" {
-					t.Errorf("We should not take any Secret for a registration: %s%s: %s", s.Fatal, s.Condition, s.Message)
+					t.Errorf("We should not take any Secret for a registration, because it has no mark: %s%s: %s", s.Fatal, s.Condition, s.Message)
 				}
 			})
 		}
@@ -61,21 +61,32 @@ func TestEarlierSteps(t *testing.T) {
 		h := plainHub(legacyXR+"    other: prod-x7k2p\n", tokenKubeconfig("canary-good"), input)
 		return h, h.run(t, h.request(t)).GetDesired().GetResources()["argocd-cluster"].GetResource()
 	}
+	const second = "https://second.example.org"
 	cases := map[string]struct {
 		reason, input, want string
+
+		// server is the second step's, by default the first one's, and fatal begins its result.
+		server, fatal string
 	}{
-		"Namespace":            {"We should register one cluster in two namespaces, because each is another Argo CD's.", "namespace: gitops", "FALSE/Registering"},
-		"Remote":               {"We should register one cluster here and in a remote Argo CD.", "argoCD: Remote, object: {providerConfigRef: {name: eu}}", "FALSE/Registering"},
-		"RemoteOfAnotherName":  {"We should register it there under another Secret's name, too.", "name: foo, argoCD: Remote, object: {providerConfigRef: {name: eu}}", "FALSE/Registering"},
-		"OtherProviderConfig":  {"We should not register one cluster twice in one Argo CD by two ProviderConfigs.", "name: foo, object: {providerConfigRef: {name: eu}}", "FALSE/NameConflict"},
-		"SameArgoCDOtherNames": {"We should not register one server twice in one Argo CD, because it would use one's credentials for both.", "name: foo}\ncluster: {name: foo", "FALSE/ServerConflict"},
+		"SameSecret":            {reason: "We should not have two steps write one Secret, because each would undo the other's.", input: "", server: second, fatal: "cluster.name: another pipeline step already uses Secret " + prodKey},
+		"OtherCluster":          {reason: "We should register two clusters, because their names and servers differ.", input: "}\ncluster: {name: secondary, server: a.b", want: "FALSE/Registering"},
+		"OtherClusterElsewhere": {reason: "We should register a second cluster in another namespace, because it is another Argo CD's.", input: "namespace: other", server: second, want: "FALSE/Registering"},
+		"Namespace":             {reason: "We should register one cluster in two namespaces, because each is another Argo CD's.", input: "namespace: gitops", want: "FALSE/Registering"},
+		"Remote":                {reason: "We should register one cluster here and in a remote Argo CD, because each has its own Secrets.", input: "argoCD: Remote, object: {providerConfigRef: {name: eu}}", want: "FALSE/Registering"},
+		"RemoteOfAnotherName":   {reason: "We should register one cluster in a remote Argo CD by another Secret's name, because it has its own Secrets.", input: "name: foo, argoCD: Remote, object: {providerConfigRef: {name: eu}}", want: "FALSE/Registering"},
+		"OtherProviderConfig":   {reason: "We should not register one cluster by two ProviderConfigs, because both write to one Argo CD.", input: "name: foo, object: {providerConfigRef: {name: eu}}", want: "FALSE/NameConflict"},
+		"SameArgoCDOtherNames":  {reason: "We should not register one server twice in one Argo CD, because it would use either's credentials.", input: "name: foo}\ncluster: {name: foo", want: "FALSE/ServerConflict"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			h, earlier := first(t, "")
 			h.input = "output: {resourceName: second, " + tc.input + "}"
-			if s := run(t, h, "second", earlier); verdict(s) != tc.want || (s.Composed == nil) == (tc.want == "FALSE/Registering") {
-				t.Errorf("%s\nwant %s, got %s%s: %s", tc.reason, tc.want, s.Fatal, s.Condition, s.Message)
+			if tc.server != "" {
+				h.resources = of(aks, kubeconfigOf(tc.server, "token: canary-second"))
+			}
+			s := run(t, h, "second", earlier)
+			if verdict(s) != tc.want || !strings.HasPrefix(s.Fatal, tc.fatal) || (s.Composed == nil) == (tc.want == "FALSE/Registering") {
+				t.Errorf("%s\nwant %s%s, got %s%s: %s", tc.reason, tc.fatal, tc.want, s.Fatal, verdict(s), s.Message)
 			}
 		})
 	}
@@ -119,15 +130,16 @@ func TestEarlierSteps(t *testing.T) {
 	})
 }
 
-// TestStepWaitsByItself has a step that waits, or lost a conflict, leave alone what a later step registered.
+// TestStepWaitsByItself checks that a step that waits, or that lost a conflict, leaves alone what a
+// later step registered.
 func TestStepWaitsByItself(t *testing.T) {
 	const second = "kubeconfigFrom: {resourceName: cluster}\n"
 	cases := map[string]struct {
 		reason, first, second string
 		change                func(*hub)
 	}{
-		"NameMissing": {"a step whose name's field is missing must wait by itself", "kubeconfigFrom: {type: Secret, secretRef: {name: edge, namespace: clusters}}\ncluster: {nameFrom: {fieldPath: spec.edge}}", second + "output: {resourceName: second}", nil},
-		"Conflict": {"a step that lost a conflict must wait by itself", "", second + "output: {resourceName: second, namespace: argocd-2}", func(h *hub) {
+		"NameMissing": {"We should wait by ourselves, because what is composed is not of the step whose name is missing.", "kubeconfigFrom: {type: Secret, secretRef: {name: edge, namespace: clusters}}\ncluster: {nameFrom: {fieldPath: spec.edge}}", second + "output: {resourceName: second}", nil},
+		"Conflict": {"We should wait by ourselves, because what is composed is not of the step that lost a conflict.", "", second + "output: {resourceName: second, namespace: argocd-2}", func(h *hub) {
 			h.secrets[prodKey] = mustStruct(t, "{metadata: {namespace: argocd, name: cluster-prod-x7k2p}}")
 		}},
 	}
@@ -139,14 +151,15 @@ func TestStepWaitsByItself(t *testing.T) {
 			}
 			for i := range 3 {
 				if s := h.twoSteps(t, tc.first, tc.second); s.Fatal != "" {
-					t.Fatalf("reconcile %d: %s: %s", i, tc.reason, s.Fatal)
+					t.Fatalf("%s\nreconcile %d: %s", tc.reason, i, s.Fatal)
 				}
 			}
 		})
 	}
 }
 
-// TestRenamedStepKeepsItsOwn renames one of two steps that register one cluster with two Argo CDs.
+// TestRenamedStepKeepsItsOwn checks that a renamed step adopts its own registration, and not that
+// of another step for another Argo CD.
 func TestRenamedStepKeepsItsOwn(t *testing.T) {
 	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
 	const second = "output: {resourceName: second, namespace: argocd-2}"
@@ -154,6 +167,6 @@ func TestRenamedStepKeepsItsOwn(t *testing.T) {
 		h.twoSteps(t, "output: {resourceName: zz}", second)
 	}
 	if s := h.twoSteps(t, "output: {resourceName: renamed}", second); s.Fatal != "" || h.registrations["zz"] == nil {
-		t.Errorf("We should adopt the one of our Argo CD: %s", s.Fatal)
+		t.Errorf("We should adopt the registration of our Argo CD, because the other one is another step's: %s", s.Fatal)
 	}
 }
