@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -8,33 +9,41 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// TestRepair changes the Secret by hand. The condition says so, and the provider is made to
-// look again.
+// A repaired is what a call makes of a Secret that is not as composed.
+type repaired struct{ Condition, Ready, Repair string }
+
+// checkRepair checks the condition, and that the composed resource has the provider repair the
+// Secret, or not.
+func (h *hub) checkRepair(t testing.TB, reason string, s summary, want repaired) {
+	t.Helper()
+	if diff := cmp.Diff(want, repaired{verdict(s), s.Ready, h.repairOf()}); diff != "" {
+		t.Errorf("%s\n-want, +got:\n%s\nmessage: %s", reason, diff, s.Message)
+	}
+}
+
+// TestRepair checks that the provider is made to repair a Secret that somebody changed, and that
+// the condition says so until it has.
 func TestRepair(t *testing.T) {
 	const key = "argocd/cluster-prod"
-	metadata := func(s *structpb.Struct, what string) map[string]*structpb.Value {
-		return structAt(s, "metadata", what).GetFields()
+	deleted := func(h *hub) { delete(h.secrets, key) }
+	edited := func(edit func(s *structpb.Struct)) change { return func(h *hub) { h.edit(key, edit) } }
+	without := func(what, field string) change {
+		return edited(func(s *structpb.Struct) { delete(structAt(s, "metadata", what).GetFields(), field) })
+	}
+	data := func(field, value string) change {
+		return edited(func(s *structpb.Struct) { structAt(s, "data").Fields[field] = structpb.NewStringValue(value) })
 	}
 	cases := map[string]struct {
 		reason string
-		change func(h *hub)
-		ready  string
-		repair string
+		change change
+		want   repaired
 	}{
-		"Deleted": {"We should have a deleted Secret made again.", func(h *hub) { delete(h.secrets, key) }, "READY_FALSE", "absent-after-1"},
-		"Label": {"We should not say that Argo CD has a Secret without its label.", func(h *hub) {
-			h.edit(key, func(s *structpb.Struct) { delete(metadata(s, "labels"), "argocd.argoproj.io/secret-type") })
-		}, "READY_FALSE", "differs-at-2"},
-		"Config": {"We should have a config that does not parse replaced, because it stops every ApplicationSet.", func(h *hub) {
-			h.edit(key, func(s *structpb.Struct) { structAt(s, "data").Fields["config"] = structpb.NewStringValue("e30") })
-		}, "READY_TRUE", "differs-at-2"},
-		"OtherLabel": {"We should have a label restored.", func(h *hub) { h.edit(key, func(s *structpb.Struct) { delete(metadata(s, "labels"), "environment") }) }, "READY_TRUE", "differs-at-2"},
-		"Annotation": {"We should have our mark restored.", func(h *hub) {
-			h.edit(key, func(s *structpb.Struct) { delete(metadata(s, "annotations"), annotationComposite) })
-		}, "READY_TRUE", "differs-at-2"},
-		"ForeignData": {"We should have a project removed that somebody added, because Argo CD reads it.", func(h *hub) {
-			h.edit(key, func(s *structpb.Struct) { structAt(s, "data").Fields["shard"] = structpb.NewStringValue("MQ==") })
-		}, "READY_TRUE", "differs-at-2"},
+		"Deleted":     {"We should have a deleted Secret made again, because Argo CD deletes the Applications without it.", deleted, repaired{"FALSE/Registering", "READY_FALSE", "absent-after-1"}},
+		"Label":       {"We should not be ready, because Argo CD does not find a Secret without its label.", without("labels", "argocd.argoproj.io/secret-type"), repaired{"FALSE/Registering", "READY_FALSE", "differs-at-2"}},
+		"Config":      {"We should have a broken config replaced, because it stops every ApplicationSet.", data("config", "e30"), repaired{"FALSE/Registering", "READY_TRUE", "differs-at-2"}},
+		"OtherLabel":  {"We should have a label restored, because ApplicationSets select by it.", without("labels", "environment"), repaired{"FALSE/Registering", "READY_TRUE", "differs-at-2"}},
+		"Annotation":  {"We should have our mark restored, because it says whose the Secret is.", without("annotations", annotationComposite), repaired{"FALSE/Registering", "READY_TRUE", "differs-at-2"}},
+		"ForeignData": {"We should have a shard removed that somebody added, because Argo CD reads it.", data("shard", "MQ=="), repaired{"FALSE/Registering", "READY_TRUE", "differs-at-2"}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -43,131 +52,110 @@ func TestRepair(t *testing.T) {
 			h.down = true
 			for range 3 {
 				s := h.reconcile(t)
-				repair := stringAt(h.registrations["argocd-cluster"], "metadata", "annotations", annotationRepair)
-				if s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" || s.Ready != tc.ready || repair != tc.repair {
-					t.Errorf("%s\n%s, %s, repair %q: %s", tc.reason, s.Condition, s.Ready, repair, s.Message)
-				}
+				h.checkRepair(t, tc.reason, s, tc.want)
 				if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
 					t.Errorf("%s\n-before, +after:\n%s", tc.reason, diff)
 				}
 			}
 			h.down = false
 			h.provide("argocd-cluster")
-			s := h.reconcile(t)
-			if repair := stringAt(h.registrations["argocd-cluster"], "metadata", "annotations", annotationRepair); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || repair != "" {
-				t.Errorf("%s\nrepaired: %s, repair %q: %s", tc.reason, s.Condition, repair, s.Message)
-			}
+			h.checkRepair(t, "We should be done, because the provider has repaired it.", h.reconcile(t), repaired{"TRUE/Registered", "READY_TRUE", ""})
 		})
 	}
 	t.Run("Foreign", func(t *testing.T) {
 		h, _ := registered(t, tokenKubeconfig("canary-good"))
 		h.edit(key, func(s *structpb.Struct) {
-			metadata(s, "labels")["foreign"] = structpb.NewStringValue("x")
-			metadata(s, "annotations")["foreign"] = structpb.NewStringValue("x")
+			structAt(s, "metadata", "labels").Fields["foreign"] = structpb.NewStringValue("x")
+			structAt(s, "metadata", "annotations").Fields["foreign"] = structpb.NewStringValue("x")
 			structAt(s, "data").Fields["foreign"] = structpb.NewStringValue("eA==")
 		})
-		if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || stringAt(h.registrations["argocd-cluster"], "metadata", "annotations", annotationRepair) != "" {
-			t.Errorf("We should not mind what others add: %s: %s", s.Condition, s.Message)
-		}
-	})
-	t.Run("Rotation", func(t *testing.T) {
-		h, _ := registered(t, tokenKubeconfig("canary-good"))
-		h.resources = of(aks, tokenKubeconfig("canary-new"))
-		h.down = true
-		for range 3 {
-			s := h.reconcile(t)
-			repair := stringAt(h.registrations["argocd-cluster"], "metadata", "annotations", annotationRepair)
-			if s.Condition != "ArgoCDClusterRegistered=TRUE/Updating" || s.Ready != "READY_TRUE" || repair != "" {
-				t.Errorf("We should wait for the provider to write what changed: %s, %s, repair %q: %s", s.Condition, s.Ready, repair, s.Message)
-			}
-		}
-		h.down = false
-		h.provide("argocd-cluster")
-		if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" {
-			t.Errorf("written: %s: %s", s.Condition, s.Message)
-		}
+		h.checkRepair(t, "We should not repair what others add, because Argo CD does not read it.", h.reconcile(t), repaired{"TRUE/Registered", "READY_TRUE", ""})
 	})
 	t.Run("SecretDecides", func(t *testing.T) {
 		h := newHub(tokenKubeconfig("canary-good"))
 		h.reconcile(t)
-		delete(h.registrations["argocd-cluster"].GetFields(), "status")
-		if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || s.Ready != "READY_TRUE" {
-			t.Errorf("We should be ready once the Secret is as composed, whatever the Object says: %s: %s", s.Condition, s.Message)
-		}
+		h.recompose(func(o *structpb.Struct) { delete(o.GetFields(), "status") })
+		h.checkRepair(t, "We should be ready, because the Secret is as composed whatever the Object says.", h.reconcile(t), repaired{"TRUE/Registered", "READY_TRUE", ""})
 	})
 }
 
-// TestRotationAfterLabel rotates the credentials of a Secret that somebody labelled since the
-// provider saw it last.
-func TestRotationAfterLabel(t *testing.T) {
-	h, _ := registered(t, tokenKubeconfig("canary-good"))
-	h.down = true
-	h.edit("argocd/cluster-prod", func(s *structpb.Struct) {
-		structAt(s, "metadata", "labels").Fields["argocd.argoproj.io/kubernetes-version"] = structpb.NewStringValue("1.33")
-	})
-	if s := h.reconcile(t); verdict(s) != "TRUE/Registered" || h.repairOf() != "" {
-		t.Errorf("We should not mind what others add: %s: %s", s.Condition, s.Message)
+// TestRotation checks that new credentials are awaited, and that nothing is repaired, until the
+// provider has written them.
+func TestRotation(t *testing.T) {
+	labelled := func(h *hub) {
+		h.edit(prodKey, func(s *structpb.Struct) {
+			structAt(s, "metadata", "labels").Fields["argocd.argoproj.io/kubernetes-version"] = structpb.NewStringValue("1.33")
+		})
 	}
-	// The provider may hide what it saw.
-	delete(structAt(h.registrations["argocd-cluster"], "status", "atProvider", "manifest").GetFields(), "data")
-	h.resources = of(aks, tokenKubeconfig("canary-new"))
-	for i := range 3 {
-		// From then on the Object holds the new token, and only what the provider saw is the old.
-		if i == 1 {
-			structAt(h.registrations["argocd-cluster"], "status", "atProvider", "manifest").Fields["data"] = h.secrets["argocd/cluster-prod"].GetFields()["data"]
-		}
-		if s := h.reconcile(t); verdict(s) != "TRUE/Updating" || s.Ready != "READY_TRUE" || h.repairOf() != "" {
-			t.Errorf("We should wait for the provider, because nobody changed what we wrote: %s, %s, repair %q: %s", s.Condition, s.Ready, h.repairOf(), s.Message)
-		}
+	seen := func(h *hub) map[string]*structpb.Value {
+		return structAt(h.registrations["argocd-cluster"], "status", "atProvider", "manifest").GetFields()
 	}
-	h.down = false
-	h.provide("argocd-cluster")
-	if s := h.reconcile(t); verdict(s) != "TRUE/Registered" {
-		t.Errorf("written: %s: %s", s.Condition, s.Message)
+	cases := map[string]struct {
+		reason string
+		input  string
+		before change
+
+		// hidden says that the provider hides at first what it saw of the data.
+		hidden bool
+	}{
+		"Plain":    {reason: "We should wait for the provider, because nobody changed what we wrote."},
+		"Labelled": {reason: "We should wait for the provider, because somebody only added a label.", before: labelled, hidden: true},
+		"Remote":   {reason: "We should wait for the provider, because only it can read the remote Secret.", input: "output: {argoCD: Remote}"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), tc.input)
+			h.remote = tc.input != ""
+			h.registered(t)
+			h.down = true
+			if tc.before != nil {
+				tc.before(h)
+				h.checkRepair(t, "We should not repair what others add, because Argo CD does not read it.", h.reconcile(t), repaired{"TRUE/Registered", "READY_TRUE", ""})
+			}
+			if tc.hidden {
+				delete(seen(h), "data")
+			}
+			h.resources = of(aks, tokenKubeconfig("canary-new"))
+			for i := range 3 {
+				// From the first on the Object holds the new token, and only what the provider
+				// saw is the old one.
+				if tc.hidden && i == 1 {
+					seen(h)["data"] = h.secrets[prodKey].GetFields()["data"]
+				}
+				h.checkRepair(t, tc.reason, h.reconcile(t), repaired{"TRUE/Updating", "READY_TRUE", ""})
+			}
+			h.down = false
+			h.provide("argocd-cluster")
+			h.checkRepair(t, "We should be done, because the provider has written it.", h.reconcile(t), repaired{"TRUE/Registered", "READY_TRUE", ""})
+		})
 	}
 }
 
-// TestRemoteNotWritten rotates credentials while the remote Argo CD's provider does nothing.
-func TestRemoteNotWritten(t *testing.T) {
-	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "output: {argoCD: Remote}")
-	h.remote = true
-	h.registered(t)
-	h.resources = of(aks, tokenKubeconfig("canary-new"))
-	h.down = true
-	for range 3 {
-		if s := h.reconcile(t); verdict(s) != "TRUE/Updating" {
-			t.Errorf("%s: %s", s.Condition, s.Message)
-		}
-	}
-}
-
-// TestUnreadable judges a registration by its Object where the Secret cannot be read.
+// TestUnreadable checks that a registration is judged by its Object where the Secret cannot be
+// read: with an old Crossplane, or in a remote Argo CD.
 func TestUnreadable(t *testing.T) {
 	for _, remote := range []bool{false, true} {
-		h := newHub(tokenKubeconfig("canary-good"))
-		h.unable, h.remote = !remote, remote
-		if remote {
-			h.input += "output: {argoCD: Remote}\n"
-		}
-		s := h.reconcile(t)
-		if watch, _, _ := unstructured.NestedBool(s.Composed.Object, "spec", "watch"); watch != remote {
-			t.Errorf("remote=%t: watch is %v", remote, watch)
-		}
-		h.registered(t)
-		for name := range h.run(t, h.request(t)).GetRequirements().GetResources() {
-			if name != requirementKubeconfig {
-				t.Errorf("We should not read Argo CD's Secrets on this hub (remote=%t): %s", remote, name)
+		t.Run(fmt.Sprintf("Remote=%t", remote), func(t *testing.T) {
+			h := newHub(tokenKubeconfig("canary-good"))
+			if h.unable, h.remote = !remote, remote; remote {
+				h.input += "output: {argoCD: Remote}\n"
 			}
-		}
-		h.unsynced = true
-		h.provide("argocd-cluster")
-		if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Updating" || s.Ready != "READY_TRUE" {
-			t.Errorf("We should say that an Object that is not synced is not up to date (remote=%t): %s: %s", remote, s.Condition, s.Message)
-		}
-		h.unready = true
-		h.provide("argocd-cluster")
-		if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=FALSE/Registering" || s.Ready != "READY_FALSE" {
-			t.Errorf("remote=%t: %s: %s", remote, s.Condition, s.Message)
-		}
+			s := h.reconcile(t)
+			if watch, _, _ := unstructured.NestedBool(s.Composed.Object, "spec", "watch"); watch != remote {
+				t.Errorf("We should have the provider watch a remote Secret, because Crossplane cannot: %t", watch)
+			}
+			h.registered(t)
+			for name := range h.run(t, h.request(t)).GetRequirements().GetResources() {
+				if name != requirementKubeconfig {
+					t.Errorf("We should not read Argo CD's Secrets on this hub: %s", name)
+				}
+			}
+			h.unsynced = true
+			h.provide("argocd-cluster")
+			h.checkRepair(t, "We should say that the cluster is not up to date, because its Object is not synced.", h.reconcile(t), repaired{"TRUE/Updating", "READY_TRUE", ""})
+			h.unready = true
+			h.provide("argocd-cluster")
+			h.checkRepair(t, "We should wait, because the Object is not ready.", h.reconcile(t), repaired{"FALSE/Registering", "READY_FALSE", ""})
+		})
 	}
 }
