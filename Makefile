@@ -15,6 +15,11 @@ COMMA     := ,
 GENERATED := docs package input
 EXAMPLES  := example/aks example/gke $(addprefix example/aks/,waiting registered registered/retained registered/draining)
 
+# Modules that need a newer Go than this one name it in their go.mod, and go fetches it.
+# With one set of flags, linters, tests and tools share what is compiled.
+export GOTOOLCHAIN := auto
+export GOFLAGS     += -trimpath
+
 # The tools are Go modules, each pinned in a module below tools/ of its own where its
 # dependencies do not agree with the others'.
 CLI           := $(BIN)/crossplane
@@ -87,8 +92,8 @@ test: ## Run all unit, example and golden tests, with the race detector.
 	CGO_ENABLED=1 $(GO) test -race ./...
 
 .PHONY: test-argocd
-test-argocd: ## Have Argo CD's own code read what the function writes, and connect with it.
-	cd test/argocd && $(GO) test $(if $(UPDATE),-count 1) ./... $(if $(UPDATE),-args -update)
+test-argocd: $(BIN)/function ## Have Argo CD's own code read what the function writes, and connect with it.
+	cd test/argocd && $(GO) test -count 1 ./... -args -function $< $(if $(UPDATE),-update)
 
 .PHONY: bench
 bench: ## Measure the function, and one that does nothing.
@@ -211,7 +216,7 @@ $(DIST)/$(PROJECT)-%.xpkg: $(DIST)/%/image.tar $(wildcard package/*.yaml package
 define tool
 @mkdir -p $(BIN)
 @echo "Building $(notdir $@) from its pinned module. The first time this takes $4."
-@cd $1 && $(GO) build -v -trimpath $3 -o $@ $2 2>&1 | \
+@cd $1 && $(GO) build -v $3 -o $@ $2 2>&1 | \
 	awk '/^[[:alnum:]._~\/-]+$$/ { if (++n % 100 == 0) print "  " n " packages"; fflush(); next } { print }'
 endef
 
@@ -220,7 +225,7 @@ $(CLI): tools/go.mod tools/go.sum
 
 # version is that of the module $2, which the folder $1 pins. Releases set theirs in the
 # same way.
-version = $(shell cd $1 && $(GO) list -m -f '{{.Version}}' $2)
+version = $(shell cd $1 && GOTOOLCHAIN=$(GOTOOLCHAIN) $(GO) list -m -f '{{.Version}}' $2)
 
 $(ENGINE): tools/core/go.mod tools/core/go.sum
 	$(call tool,tools/core,github.com/crossplane/crossplane/v2/cmd/crossplane,-ldflags '-X github.com/crossplane/crossplane-runtime/v2/pkg/version.version=$(call version,tools/core,github.com/crossplane/crossplane/v2)',about two minutes)

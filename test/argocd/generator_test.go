@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes/fake"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	fakeclient "sigs.k8s.io/controller-runtime/pkg/client/fake"
 )
@@ -37,9 +36,7 @@ cluster:
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	g := generators.NewClusterGenerator(t.Context(),
-		fakeclient.NewClientBuilder().WithScheme(scheme).WithObjects(first, second).Build(),
-		fake.NewClientset(first, second), "argocd")
+	g := generators.NewClusterGenerator(fakeclient.NewClientBuilder().WithScheme(scheme).WithObjects(first, second).Build(), "argocd")
 
 	labels := func(extra map[string]string) map[string]string {
 		extra["argocd.argoproj.io/secret-type"] = "cluster"

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"net"
@@ -28,9 +30,12 @@ import (
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
 
+var binary = flag.String("function", "", "the function's program")
+
 var function fnv1.FunctionRunnerServiceClient
 
 func TestMain(m *testing.M) {
+	flag.Parse()
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -41,17 +46,8 @@ func TestMain(m *testing.M) {
 
 // run the tests while the function runs.
 func run(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "function")
-	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(dir)
-
-	binary := filepath.Join(dir, "function")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("cannot build the function: %w\n%s", err, out)
+	if *binary == "" {
+		return 0, errors.New("run make test-argocd: it builds the function")
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -65,7 +61,7 @@ func run(m *testing.M) (int, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	output := &bytes.Buffer{}
-	cmd := exec.CommandContext(ctx, binary, "--insecure", "--address="+address, "--metrics-address=")
+	cmd := exec.CommandContext(ctx, *binary, "--insecure", "--address="+address, "--metrics-address=")
 	cmd.Stdout, cmd.Stderr = output, output
 	if err := cmd.Start(); err != nil {
 		return 0, err

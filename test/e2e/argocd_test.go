@@ -49,8 +49,14 @@ func (s *system) argoCD(ctx context.Context) error {
 		return err
 	}
 	home := s.path("argocd")
+	// Of its image, the repo server needs this script beside Git.
+	programs, script := filepath.Join(home, "bin"), "git-verify-wrapper.sh"
+	if err := copyFile(filepath.Join(folder, "hack", script), filepath.Join(programs, script)); err != nil {
+		return err
+	}
 	env := func(name string) []string {
 		return []string{
+			"PATH=" + programs + ":" + os.Getenv("PATH"),
 			"ARGOCD_BINARY_NAME=" + name, "HOSTNAME=" + name + "-0", "ARGOCD_FAKE_IN_CLUSTER=true", "ARGOCD_GPG_ENABLED=false",
 			"ARGOCD_TLS_DATA_PATH=" + filepath.Join(home, "tls"), "ARGOCD_SSH_DATA_PATH=" + filepath.Join(home, "ssh"),
 			"ARGOCD_PLUGINSOCKFILEPATH=" + filepath.Join(home, "plugins"), "ARGOCD_ASK_PASS_SOCK=" + filepath.Join(home, "ask-pass.sock"),
@@ -65,7 +71,7 @@ func (s *system) argoCD(ctx context.Context) error {
 		return err
 	}
 	if _, err := s.start("argocd-repo-server", s.program("argocd"), env("argocd-repo-server"), "--redis="+redisAddr,
-		"--address=127.0.0.1", "--port=8081", "--metrics-address=127.0.0.1", "--metrics-port=8084", "--disable-tls"); err != nil {
+		"--address=127.0.0.1", "--port=8081", "--metrics-address=127.0.0.1", "--metrics-port=8084", "--disable-tls", "--client-ca-path="); err != nil {
 		return err
 	}
 	for name, args := range map[string][]string{

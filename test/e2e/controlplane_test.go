@@ -261,3 +261,12 @@ func write(path string, b []byte) error {
 	}
 	return os.WriteFile(path, b, 0o600)
 }
+
+// copyFile makes the copy executable.
+func copyFile(from, to string) error {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(to, b), os.Chmod(to, 0o700))
+}
