@@ -70,9 +70,14 @@ func isClaim(o *unstructured.Unstructured) bool {
 
 // platform applies the APIs for clusters, and the ApplicationSets.
 func (s *system) platform(ctx context.Context) error {
-	objects, err := load(
-		filepath.Join(examples, "aks", "definition.yaml"), filepath.Join(examples, "aks", "composition.yaml"),
-		filepath.Join(examples, "gke", "definition.yaml"), filepath.Join(examples, "gke", "composition.yaml"))
+	files := []string{filepath.Join(examples, "aks", "definition.yaml"), filepath.Join(examples, "aks", "composition.yaml")}
+	offered := slices.Concat(platforms, editedPlatforms)
+	if isV1() {
+		offered = slices.DeleteFunc(offered, func(p platform) bool { return p.Claim == "" })
+	} else {
+		files = append(files, filepath.Join(examples, "gke", "definition.yaml"), filepath.Join(examples, "gke", "composition.yaml"))
+	}
+	objects, err := load(files...)
 	if err != nil {
 		return err
 	}
@@ -80,7 +85,7 @@ func (s *system) platform(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range slices.Concat(platforms, editedPlatforms) {
+	for _, p := range offered {
 		b := &strings.Builder{}
 		if err := t.Execute(b, p); err != nil {
 			return err

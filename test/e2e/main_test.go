@@ -25,6 +25,10 @@ var (
 	bin  = flag.String("bin", "", "folder of the programs that make builds")
 	xpkg = flag.String("xpkg", "", "the function's package, for this machine")
 	demo = flag.Bool("demo", false, "register two clusters, say what happens, and stay up")
+
+	// Which version of what there are two of: a folder below tools.
+	crossplaneTool = flag.String("crossplane", "core", "core, or core-v1")
+	providerTool   = flag.String("provider", providerName, "provider-kubernetes, or provider-kubernetes-v1.3")
 )
 
 // The system under test, what is reported of it, and whether the user wants no more.

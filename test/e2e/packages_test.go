@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"io"
 	"log"
@@ -14,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/crane"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -71,6 +71,10 @@ func (s *system) packageOf(ctx context.Context, o *unstructured.Unstructured) (v
 	if o.GetName() == functionName {
 		return tarball.ImageFromPath(*xpkg, nil)
 	}
+	program := o.GetName()
+	if program == providerName {
+		program = *providerTool
+	}
 	var meta []byte
 	var err error
 	switch o.GetName() {
@@ -79,7 +83,8 @@ func (s *system) packageOf(ctx context.Context, o *unstructured.Unstructured) (v
 	case providerName:
 		// The released description and CRDs.
 		var dir string
-		if dir, err = module(ctx, "tools/provider-kubernetes", "github.com/crossplane-contrib/provider-kubernetes"); err == nil {
+		if dir, err = module(ctx, "tools/"+program, "github.com/crossplane-contrib/provider-kubernetes"); err == nil {
+			report.sayf("%s is packed", path.Base(dir))
 			meta, err = join(path.Join(dir, "package", "crossplane.yaml"), path.Join(dir, "package", "crds"))
 		}
 	default:
@@ -92,7 +97,7 @@ func (s *system) packageOf(ctx context.Context, o *unstructured.Unstructured) (v
 	if err != nil {
 		return nil, err
 	}
-	base, err := layer("package.yaml", meta)
+	base, err := crane.Layer(map[string][]byte{"package.yaml": meta})
 	if err != nil {
 		return nil, err
 	}
@@ -100,11 +105,11 @@ func (s *system) packageOf(ctx context.Context, o *unstructured.Unstructured) (v
 	if err != nil || o.GetName() == cloudName {
 		return img, err
 	}
-	program, err := os.ReadFile(s.program(o.GetName()))
+	b, err := os.ReadFile(s.program(program))
 	if err != nil {
 		return nil, err
 	}
-	binary, err := layer("program", program)
+	binary, err := crane.Layer(map[string][]byte{"program": b})
 	if err != nil {
 		return nil, err
 	}
@@ -137,22 +142,6 @@ func (s *system) publish(ctx context.Context, ref string) error {
 		return err
 	}
 	return remote.Write(tag, img, remote.WithContext(ctx))
-}
-
-// layer of one file.
-func layer(file string, content []byte) (v1.Layer, error) {
-	b := &bytes.Buffer{}
-	w := tar.NewWriter(b)
-	if err := w.WriteHeader(&tar.Header{Name: file, Mode: 0o755, Size: int64(len(content))}); err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(content); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
 }
 
 // pull an image, and return the path of its program and the program's arguments.

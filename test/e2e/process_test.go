@@ -29,6 +29,7 @@ type process struct {
 	name      string
 	dir, path string
 	env, args []string
+	root      string // What it sees as /, if that is another folder.
 
 	mu      sync.Mutex
 	cmd     *exec.Cmd
@@ -49,9 +50,9 @@ func (p *processes) start(name, path string, env []string, args ...string) (*pro
 	return pr, nil
 }
 
-// run a program to its end.
-func (p *processes) run(name, path string, env []string, args ...string) error {
-	pr := &process{name: name, dir: p.dir, path: path, env: env, args: args}
+// run a program of an image to its end.
+func (p *processes) run(name, image, path string, env []string, args ...string) error {
+	pr := &process{name: name, dir: p.dir, path: path, env: env, args: args, root: image}
 	if err := pr.start(); err != nil {
 		return err
 	}
@@ -121,6 +122,9 @@ func (p *process) start() error {
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(p.dir, "home"), "TMPDIR=" + filepath.Join(p.dir, "tmp"),
 	}, p.env...)
+	if p.root != "" {
+		cmd.Dir, cmd.SysProcAttr = "/", &syscall.SysProcAttr{Chroot: p.root}
+	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}

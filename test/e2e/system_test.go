@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -37,6 +38,9 @@ var examples = filepath.Join("..", "..", "example")
 func (s *system) path(p ...string) string { return filepath.Join(append([]string{s.dir}, p...)...) }
 
 func (s *system) program(name string) string { return filepath.Join(*bin, name) }
+
+// isV1 says that Crossplane is v1: it knows neither namespaced XRs nor v2's XRDs.
+func isV1() bool { return *crossplaneTool == "core-v1" }
 
 // module returns the folder of a module that a tool is built from.
 func module(ctx context.Context, tool, name string) (string, error) {
@@ -105,10 +109,15 @@ func bringUp(ctx context.Context, dir string) (*system, error) {
 
 // crossplane runs Crossplane's initializer, its core and its RBAC manager.
 func (s *system) crossplane(ctx context.Context) error {
-	folder, err := module(ctx, "tools/core", "github.com/crossplane/crossplane/v2")
+	name, activation := "github.com/crossplane/crossplane/v2", []string{"--activation=*"}
+	if isV1() {
+		name, activation = "github.com/crossplane/crossplane", nil
+	}
+	folder, err := module(ctx, "tools/"+*crossplaneTool, name)
 	if err != nil {
 		return err
 	}
+	program := s.program("crossplane-" + *crossplaneTool)
 	roles, err := chartRoles(filepath.Join(folder, "cluster", "charts", "crossplane"))
 	if err != nil {
 		return err
@@ -136,15 +145,22 @@ func (s *system) crossplane(ctx context.Context) error {
 	}
 	env := []string{
 		"KUBECONFIG=" + core, "POD_NAMESPACE=" + crossplaneNamespace, "POD_SERVICE_ACCOUNT=crossplane",
-		"ENABLE_WEBHOOKS=false", "TLS_CA_SECRET_NAME=crossplane-root-ca",
+		"ENABLE_WEBHOOKS=false", "WEBHOOK_ENABLED=false", "TLS_CA_SECRET_NAME=crossplane-root-ca",
 		"TLS_SERVER_SECRET_NAME=crossplane-tls-server", "TLS_CLIENT_SECRET_NAME=crossplane-tls-client",
 		"TLS_CLIENT_CERTS_DIR=" + certs, "XPKG_CACHE_DIR=" + cache,
-		"CRDS_PATH=" + filepath.Join(folder, "cluster", "crds"),
+	}
+	// The image of the initializer: it has the CRDs in /crds.
+	image := s.path("crossplane", "image")
+	if err := errors.Join(
+		os.CopyFS(filepath.Join(image, "crds"), os.DirFS(filepath.Join(folder, "cluster", "crds"))),
+		copyFile(program, filepath.Join(image, "crossplane")), copyFile(core, filepath.Join(image, core)),
+	); err != nil {
+		return err
 	}
 	// As in a pod, an initializer that failed is run again: it needs CRDs, which it has
 	// only just made, and roles, which are only just aggregated.
 	if err := until(ctx, time.Minute, func(context.Context) error {
-		return s.run("crossplane-init", s.program("crossplane-core"), env, "core", "init", "--activation=*")
+		return s.run("crossplane-init", image, "/crossplane", env, append([]string{"core", "init"}, activation...)...)
 	}); err != nil {
 		return err
 	}
@@ -155,11 +171,11 @@ func (s *system) crossplane(ctx context.Context) error {
 	if err := writeAll(certs, certificates.Data); err != nil {
 		return err
 	}
-	if _, err := s.start("crossplane", s.program("crossplane-core"), env, "core", "start",
+	if _, err := s.start("crossplane", program, env, "core", "start",
 		"--metrics-port=18080", "--health-probe-port=18081"); err != nil {
 		return err
 	}
-	if _, err := s.start("crossplane-rbac-manager", s.program("crossplane-core"), []string{"KUBECONFIG=" + manager},
+	if _, err := s.start("crossplane-rbac-manager", program, []string{"KUBECONFIG=" + manager},
 		"rbac", "start", "--provider-clusterrole=crossplane:allowed-provider-permissions"); err != nil {
 		return err
 	}
@@ -168,7 +184,7 @@ func (s *system) crossplane(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	report.sayf("Crossplane is ready")
+	report.sayf("Crossplane %s is ready", filepath.Base(folder))
 	return nil
 }
 
