@@ -60,9 +60,15 @@ type describer struct {
 // describe a cluster, except for its name and connection. Its problems keep it from being
 // registered for the first time.
 func (d *describer) describe(in *v1beta1.Cluster) *argocd.Cluster {
-	c := &argocd.Cluster{Project: d.project(in), Namespaces: d.namespaces(in), Shard: d.shard(in)}
-	// Without namespaces, Argo CD manages all of the cluster.
-	c.ClusterResources = len(c.Namespaces) > 0 && d.clusterResources(in)
+	c := &argocd.Cluster{Project: d.project(in)}
+	before := len(d.problems)
+	c.Namespaces = d.namespaces(in)
+	// Without namespaces, Argo CD manages all of the cluster. If their field is missing, the other
+	// one is named with it.
+	if len(c.Namespaces) > 0 || len(d.problems) > before {
+		c.ClusterResources = d.clusterResources(in) && len(c.Namespaces) > 0
+	}
+	c.Shard = d.shard(in)
 	c.Labels = d.metadata(in.Labels, in.LabelsFrom, checkLabel, kindLabels)
 	c.Annotations = d.metadata(in.Annotations, in.AnnotationsFrom, checkAnnotation, kindAnnotations)
 	if sizeOf(c.Annotations) > maxAnnotations {
@@ -157,7 +163,7 @@ func (d *describer) shard(in *v1beta1.Cluster) *int32 {
 	case !ok:
 		d.problems.add(waitingForField(in.ShardFrom))
 	case !valid:
-		d.problems.add(invalidField(in.ShardFrom, "must be a number that is not negative"))
+		d.problems.add(invalidField(in.ShardFrom, "must be a number that is not negative (used as cluster.shard)"))
 	default:
 		return &shard
 	}
@@ -176,10 +182,17 @@ func parseShard(s string) (int32, bool) {
 func (d *describer) state(in *v1beta1.Cluster) string {
 	drain := in.Drain != nil && *in.Drain
 	if in.DrainFrom != nil {
-		v, _, err := d.xr.boolean(in.DrainFrom)
-		if drain = v; err != nil {
+		v, ok, err := d.xr.boolean(in.DrainFrom)
+		drain = v
+		wasDraining := d.was.metadata(kindLabels)[labelState] == stateDraining
+		if err == nil && !ok && wasDraining && in.DrainFrom.Type == v1beta1.FromEnvironmentFieldPath {
+			// An XR's user stops draining by removing the field. An environment may be missing
+			// for a moment.
+			err = waitingForField(in.DrainFrom)
+		}
+		if err != nil {
 			d.problems.add(err)
-			drain = d.was.metadata(kindLabels)[labelState] == stateDraining
+			drain = wasDraining
 		}
 	}
 	if drain {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/crossplane/function-sdk-go/errors"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
@@ -143,7 +144,7 @@ func (r *reporter) problem(all problems) error {
 // report the condition on the XR and its claim. A change for the worse is an event, too.
 func (r *reporter) report(reason, message string) {
 	// Errors that were joined are a line each.
-	message = strings.ReplaceAll(message, "\n", "; ")
+	message = oneLine(strings.ReplaceAll(message, "\n", "; "))
 	condition := response.ConditionFalse
 	if isTrueReason(reason) {
 		condition = response.ConditionTrue
@@ -157,6 +158,16 @@ func (r *reporter) report(reason, message string) {
 			response.Warning(r.rsp, errors.New(message)).TargetCompositeAndClaim().WithReason(reason)
 		}
 	}
+}
+
+// oneLine replaces control characters, which a field path of the input may hold.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // capital returns a sentence with a capital, unless it begins with the path of a field.

@@ -258,21 +258,55 @@ func (c *connector) vouch(cfg *argocd.ClusterConfig, server string) error {
 	return kubeconfig.Unsupported("the server is not one that " + fields + " names" + means + provider + set)
 }
 
-// vouchForToken returns a problem if a token that is not the kubeconfig's would be sent to a
-// server that the kubeconfig chose, and that is not the cluster's. With a CA of its own, the
-// token only goes to a server that this CA confirms.
+// vouchForToken returns a problem if a token that is not the kubeconfig's could be sent to
+// another server: one that the kubeconfig chose, or one that a proxy or a TLS server name leads to.
+// With a CA of its own, the token only goes to a server that this CA confirms.
 func (c *connector) vouchForToken(parsed *kubeconfig.Connection) error {
-	if len(c.token.ca) > 0 && bytes.Equal(parsed.CAData, c.token.ca) || c.given.server.author && c.given.server.value == parsed.Server {
+	// A GKE DNS endpoint is verified by the public CAs even if the token has a CA.
+	if len(c.token.ca) > 0 && bytes.Equal(parsed.CAData, c.token.ca) {
 		return nil
 	}
-	if c.given.server.value != "" && len(parsed.CAData) == 0 {
-		return kubeconfig.Unsupported("cluster.serverFrom reads a field that the XR's user can write, and " + c.token.what + " comes without a CA to verify the server with. Have its source publish the CA (credentials.token.caKey)")
+	g := c.given
+	isAuthors := g.server.author && g.server.value == parsed.Server
+	names, says := serversOf(c.src.resource), "status.atProvider of composed resource "+c.src.resourceName
+	if len(names) == 0 && cloudOf(c.src.resource) == cloudAWS {
+		names, says = c.clouds.eksServers(), "status.atProvider of the composed EKS clusters"
 	}
-	names := serversOf(c.src.resource)
-	if len(names) == 0 || slices.Contains(names, hostPort(parsed.Server)) {
+	// If the kubeconfig chose the server, it may choose the route to it.
+	isKubeconfigs := g.server.value == "" && len(names) == 0
+	if err := checkRoute(g.tlsServerName, parsed.TLSServerName, "tls-server-name", "cluster.tlsServerName", c.token.what, isKubeconfigs, len(parsed.CAData) > 0); err != nil {
+		return err
+	}
+	if err := checkRoute(g.proxyURL, parsed.ProxyURL, "proxy-url", "cluster.proxyURL", c.token.what, isKubeconfigs, !parsed.Insecure); err != nil {
+		return err
+	}
+	switch {
+	case isAuthors:
+		return nil
+	case g.server.value != "" && len(parsed.CAData) == 0:
+		return kubeconfig.Unsupported("cluster.serverFrom reads a field that the XR's user can write, and no CA of the cluster's own verifies the server there, so Argo CD does not send it " + c.token.what + ". Set cluster.server, or read the environment, or have the token's source publish the CA (credentials.token.caKey); at a GKE DNS endpoint, a CA does not help")
+	case len(names) == 0, slices.Contains(names, hostPort(parsed.Server)):
 		return nil
 	}
-	return kubeconfig.Unsupported("the server is not one that status.atProvider of composed resource " + c.src.resourceName + " names, so Argo CD does not send it " + c.token.what + ". Set cluster.server to the server's URL, or have the token's source publish the CA (credentials.token.caKey)")
+	return kubeconfig.Unsupported("the server is not one that " + says + " names, so Argo CD does not send it " + c.token.what + ". Set cluster.server to the server's URL, or have the token's source publish the CA (credentials.token.caKey)")
+}
+
+// checkRoute returns a problem if a token would be sent by a route that the Composition's author
+// did not choose: that of a kubeconfig, unless it is trusted, or of the XR's user, unless the server
+// is verified anyway.
+func checkRoute(given text, used, key, set, what string, trusted, verified bool) error {
+	switch {
+	case used == "", given.author && given.value == used:
+		return nil
+	case given.value == used:
+		if verified {
+			return nil
+		}
+		return kubeconfig.Unsupported(set + "From reads a field that the XR's user can write, and so they could have Argo CD send " + what + " to another server. Set " + set + ", or read the environment")
+	case trusted:
+		return nil
+	}
+	return kubeconfig.Unsupported("the kubeconfig sets " + key + ", which could make Argo CD send " + what + " to another server. Set " + set + ", or have the token's source publish the CA (credentials.token.caKey)")
 }
 
 // checkAuthor returns a problem if Argo CD would send a token of its own identity to where

@@ -10,9 +10,9 @@ import (
 func TestFields(t *testing.T) {
 	good := clusterOf(aks, connectionDetails(t, "conn-aks-local.yaml"))
 	// all are the messages of many missing fields. One for drain may be missing.
-	var all []string
-	for _, f := range []string{"XR's field spec.f5", "XR's field spec.f6", "XR's field spec.f7", "XR's field spec.f1", "XR's field spec.f2", "XR's field spec.f3", "XR's field spec.f4", "XR's field spec.f8", "XR's field spec.f9", "environment's field f11", "XR's field spec.f12", "XR's field spec.f13", "XR's field spec.f14"} {
-		all = append(all, "Waiting for the "+f+", which is not set")
+	all := []string{"XR's field spec.f5", "XR's field spec.f6", "XR's field spec.f7", "XR's field spec.f1", "XR's field spec.f2", "XR's field spec.f3", "XR's field spec.f4", "XR's field spec.f8", "XR's field spec.f9", "XR's field spec.f10", "environment's field f11", "XR's field spec.f12", "XR's field spec.f13", "XR's field spec.f14"}
+	for i, f := range all {
+		all[i] = "Waiting for the " + f + ", which is not set"
 	}
 
 	cases := map[string]notRegistered{

@@ -93,6 +93,9 @@ func input(req *fnv1.RunFunctionRequest, xr *composite) (*v1beta1.ClusterRegistr
 		in.Default()
 		return in, validate(in, xr.namespace).ToAggregate()
 	}
+	if errs := validateTexts(req.GetInput()); len(errs) > 0 {
+		return nil, errs.ToAggregate()
+	}
 	raw, err := req.GetInput().MarshalJSON()
 	if err != nil {
 		return nil, errors.Wrap(err, "cannot marshal the step's input")

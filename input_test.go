@@ -224,6 +224,18 @@ credentials: {type: Azure, azure: {tenantID: a, tenantIDFrom: {fieldPath: spec.a
 			observed: good,
 			want:     []string{"credentials.token: Forbidden: may only be set with type Token", "credentials.token.secretRef.namespace: Required value: must be set for cluster-scoped XRs"},
 		},
+		"NotATextInAMap": {
+			reason: "We should name the key of what is not a text, because null would become an empty label, and a number a whole line of Go.",
+			input: `
+cluster: {labels: {tier: null, gold: true}, annotations: {size: 3}, namespaces: [null]}
+credentials: {type: Exec, exec: {command: x, args: [1], env: {A: null}}}`,
+			observed: good,
+			want: []string{
+				"cluster.labels[gold]: Invalid value: must be a string; put it in quotes", "cluster.labels[tier]: Invalid value: must be a string",
+				"cluster.annotations[size]: Invalid value: must be a string", "cluster.namespaces[0]: Invalid value: must be a string",
+				"credentials.exec.args[0]: Invalid value: must be a string", "credentials.exec.env[A]: Invalid value: must be a string",
+			},
+		},
 		"OutputAuto": {
 			reason:   "We should refuse a type that there is not, because it would do nothing.",
 			input:    "output: {type: Auto}",

@@ -62,7 +62,7 @@ func (c *connector) keep(secret *structpb.Struct) (conn connection, forbidden st
 	conn.server = server
 	cfg, err := argocd.ParseClusterConfig(conn.config)
 	if err != nil || cfg.Check() != nil {
-		return conn, "the registration's config is not one that this function writes"
+		return conn, "somebody edited the registration: its config is not one that this function writes"
 	}
 	if cfg.ProxyURL != "" && cfg.ProxyURL != c.given.proxyURL.value {
 		if _, err := kubeconfig.Proxy(cfg.ProxyURL); err != nil {
@@ -89,15 +89,15 @@ func (c *connector) forbids(cfg *argocd.ClusterConfig, server string) string {
 	kind := cfg.CredentialType()
 	switch {
 	case kind == "None":
-		return "Argo CD has no credentials that the Composition allows"
+		return "the credentials that the registration had are not allowed, and there are no others yet"
 	case !own && (cfg.ExecProviderConfig != nil || cfg.AWSAuthConfig != nil):
-		return "the registration runs a plugin that this function did not configure"
+		return "the registration runs a plugin that the Composition does not allow"
 	}
 	allowed := false
 	switch in.Type {
 	case v1beta1.CredentialsAuto, v1beta1.CredentialsToken:
-		// Until there is a token, a cluster that was registered by another type keeps its
-		// credentials.
+		// Until there is a token, a cluster that was registered by another type keeps the
+		// credentials that Auto allows.
 		allowed = !own || aws.RoleARN == "" && aws.Profile == "" && az.ClientID == "" && az.LoginMethod == "" && argocd.IsAKSServerID(az.ServerID)
 	case v1beta1.CredentialsKubeconfig:
 		allowed = !own
@@ -124,7 +124,7 @@ func (c *connector) awsAllowed(has argocd.AWSIdentity) argocd.AWSIdentity {
 	want := c.aws()
 	want.ClusterName = c.given.eksCluster.or(has.ClusterName)
 	want.RoleARN = c.given.roleARN.or(has.RoleARN)
-	want.Region = c.given.region.or(has.Region)
+	want.Region = has.Region // It does not change the identity.
 	return want
 }
 
@@ -191,11 +191,13 @@ func (c *connector) disowned(cfg *argocd.ClusterConfig, server, provider, eks st
 func mayHave(given text, from *v1beta1.FieldSource, has string) bool {
 	authors := from != nil && (from.Type == v1beta1.FromEnvironmentFieldPath || isStatus(from))
 	switch {
+	case has == "":
+		return true
 	case given.missing:
-		return has == "" || authors
+		return authors
 	case given.value != has:
 		return false
 	}
 	// The observed XR may still have what an earlier step wrote to its status.
-	return has == "" || given.author || authors
+	return given.author || authors
 }

@@ -152,7 +152,7 @@ apiextensions.crossplane.io/environment:
 		"AnnotationsGone":     {"We should keep annotations, because their map may come back.", much, without("    addons: {cert-manager: \"true\", ingress: nginx}\n"), "spec.parameters.addons, which is not set"},
 		"NameGone":            {"We should keep the name, because Argo CD deletes the Applications of a renamed cluster.", much, without("    crossplane.io/claim-name: prod\n"), "metadata.labels[crossplane.io/claim-name], which is not set"},
 		"DrainInvalid":        {"We should keep the state, because a word is not a boolean.", much, replaced("drain: false", "drain: maybe"), "spec.parameters.drain must be true or false"},
-		"SeveralThingsAtOnce": {"We should report all problems, because they must all be fixed.", much, all(environmentIs("{}"), func(h *hub) { h.resources = nil }), "does not exist; waiting for the environment's field project"},
+		"SeveralThingsAtOnce": {"We should report all problems, because they must all be fixed.", much, all(environmentIs("{}"), func(h *hub) { h.resources = nil }), "does not exist; check kubeconfigFrom.resourceName; waiting for the environment's field project"},
 		"CertificateExpired": {
 			"We should keep good credentials, because the new certificate has expired.",
 			much, all(publishes(aks, sample(t, "kc-capi.yaml")), func(h *hub) { h.now = time.Date(2029, time.January, 1, 0, 0, 0, 0, time.UTC) }), "expired on 2028-11-19",

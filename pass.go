@@ -148,6 +148,9 @@ func (p *pass) connect(req *fnv1.RunFunctionRequest) {
 	if p.connErr == nil && p.was.pinned(p.xr) && p.isOtherCluster() {
 		p.connErr = waitingForKubeconfig(fmt.Sprintf("composed resource %q has a kubeconfig for another server than the registration's; to register the cluster from it, set kubeconfigFrom.resourceName", p.src.resourceName))
 	}
+	if p.connErr == nil && p.was.pinned(p.xr) && p.mixesClusters() {
+		p.connErr = waitingForToken(fmt.Sprintf("%s comes without the server's CA (credentials.token.caKey), and the cluster was not registered from composed resource %q, which has a kubeconfig; to take the CA from there, set kubeconfigFrom.resourceName", p.token.what, p.src.resourceName))
+	}
 	if p.connErr != nil && p.was != nil {
 		p.keep(p.connErr)
 	}
@@ -166,6 +169,14 @@ func (p *pass) isOtherCluster() bool {
 	found := p.src.resourceName != "" && p.in.KubeconfigFrom.ResourceName == "" && p.was.source() == ""
 	server := p.was.data("server")
 	return found && server != "" && server != p.conn.server
+}
+
+// mixesClusters reports whether a token would be sent with the CA of a kubeconfig that was looked
+// for only because the token's CA is missing. It may be another cluster's: the server does not
+// come from it.
+func (p *pass) mixesClusters() bool {
+	return p.in.Credentials.Type == v1beta1.CredentialsToken && p.connector.given.server.value != "" &&
+		p.src.resourceName != "" && p.in.KubeconfigFrom.ResourceName == "" && p.was.source() == ""
 }
 
 // unknown returns what must be known before a cluster is registered for the first time.
@@ -349,7 +360,8 @@ func (p *pass) mark() {
 	p.cluster.Labels[labelCluster] = argocd.ClusterLabel(p.id.cluster)
 	p.cluster.Labels[labelServer] = argocd.ServerLabel(p.conn.server)
 	source := p.src.resourceName
-	if p.connErr != nil {
+	if p.connErr != nil || source == "" && p.in.KubeconfigFrom.Type == v1beta1.KubeconfigSourceComposedResource {
+		// A token may need no kubeconfig for a while.
 		source = p.was.source()
 	}
 	if source != "" {

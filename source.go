@@ -80,7 +80,7 @@ func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, x
 		}
 	} else {
 		if _, ok := observed[name]; !ok {
-			return source{resourceName: name}, waitingForKubeconfig(fmt.Sprintf("waiting for composed resource %q, which does not exist", name) + suffix(from, remembered))
+			return source{resourceName: name}, waitingForKubeconfig(fmt.Sprintf("waiting for composed resource %q, which does not exist", name) + missingHint(from) + suffix(from, remembered))
 		}
 		kc = find(observed[name].GetConnectionDetails(), from.Key)
 	}
@@ -101,6 +101,14 @@ func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, x
 		return src, waitingForKubeconfig(message + suffix(from, remembered))
 	}
 	return src, nil
+}
+
+// missingHint returns what to check if a composed resource does not exist.
+func missingHint(from *v1beta1.KubeconfigSource) string {
+	if from.ResourceName == "" {
+		return ""
+	}
+	return "; check kubeconfigFrom.resourceName"
 }
 
 // suffix returns what is added to a message about a composed resource that the input does

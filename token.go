@@ -39,6 +39,9 @@ func findToken(req *fnv1.RunFunctionRequest, in *v1beta1.TokenCredentials, xr *c
 	if t.ca = nonEmpty(values(in.CAKey)); t.ca != nil && len(kubeconfig.CheckCA(t.ca)) > 0 {
 		return t, kubeconfig.Invalid(fmt.Sprintf("the CA under the key %q of %s does not hold a PEM certificate; check credentials.token.caKey", in.CAKey, owner))
 	}
+	if len(t.value)+len(t.ca) > kubeconfig.MaxSize {
+		return t, kubeconfig.Invalid(fmt.Sprintf("the token and the CA under the keys %q and %q of %s are larger than %d KiB, and do not fit into a Secret", in.Key, in.CAKey, owner, kubeconfig.MaxSize>>10))
+	}
 	return t, nil
 }
 
@@ -52,7 +55,7 @@ func tokenValues(req *fnv1.RunFunctionRequest, in *v1beta1.TokenCredentials, xr 
 	t := token{what: fmt.Sprintf("composed resource %q", in.ResourceName)}
 	r, ok := req.GetObserved().GetResources()[in.ResourceName]
 	if !ok {
-		return t, nil, waitingForToken("waiting for " + t.what + ", which does not exist")
+		return t, nil, waitingForToken("waiting for " + t.what + ", which does not exist; check credentials.token.resourceName")
 	}
 	if request.HasCapability(req, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES) {
 		t.secret = connectionSecret(r.GetResource())

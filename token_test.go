@@ -129,7 +129,7 @@ func TestToken(t *testing.T) {
 		"GKEDNSEndpointOfXRsUser": {
 			"We should not send the token to a server of the XR's user without the token's CA, because it could be their own.",
 			legacyXR + "    endpoint: attacker.europe-west8.gke.goog\n", ofToken + "cluster: {serverFrom: {fieldPath: spec.parameters.endpoint}}", withToken(nil, "canary-token", ca), nil,
-			want{verdict: "FALSE/UnsupportedCredentials", message: "comes without a CA to verify the server with"},
+			want{verdict: "FALSE/UnsupportedCredentials", message: "and no CA of the cluster's own verifies the server there"},
 		},
 		"OtherServerOfCloud": {
 			"We should not send the token to a server that the kubeconfig alone names, because the cloud names another.",

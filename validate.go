@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode"
 
+	"google.golang.org/protobuf/types/known/structpb"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/json"
@@ -187,6 +188,37 @@ func validateExec(path *field.Path, c *v1beta1.ExecCredentials) field.ErrorList 
 	if _, err := execConfig(c); err != nil {
 		errs = append(errs, field.Invalid(path.Child("config"), field.OmitValueType{}, "must be an object"))
 	}
+	return errs
+}
+
+// validateTexts returns what is not a text where the input has texts of the author's own. The decoder
+// takes null for an empty one, and does not name a number's key.
+func validateTexts(in *structpb.Struct) field.ErrorList {
+	var errs field.ErrorList
+	texts := func(names ...string) {
+		var path *field.Path
+		v := structpb.NewStructValue(in)
+		for _, n := range names {
+			path, v = path.Child(n), v.GetStructValue().GetFields()[n]
+		}
+		isText := func(v *structpb.Value) bool { _, ok := v.GetKind().(*structpb.Value_StringValue); return ok }
+		entries := v.GetStructValue().GetFields()
+		for _, k := range slices.Sorted(maps.Keys(entries)) {
+			if !isText(entries[k]) {
+				errs = append(errs, field.Invalid(path.Key(k), field.OmitValueType{}, "must be a string; put it in quotes"))
+			}
+		}
+		for i, v := range v.GetListValue().GetValues() {
+			if !isText(v) {
+				errs = append(errs, field.Invalid(path.Index(i), field.OmitValueType{}, "must be a string; put it in quotes"))
+			}
+		}
+	}
+	texts("cluster", "labels")
+	texts("cluster", "annotations")
+	texts("cluster", "namespaces")
+	texts("credentials", "exec", "args")
+	texts("credentials", "exec", "env")
 	return errs
 }
 

@@ -68,12 +68,28 @@ func (c clouds) all(cloud, eks string) []string {
 		if cloudOf(res) != cloud {
 			continue
 		}
-		isToken := stringAt(res, "kind") == "Cluster" && eks != "" && stringAt(res, "metadata", "annotations", "crossplane.io/external-name") == eks
+		isToken := isEKSCluster(res) && eks != "" && stringAt(res, "metadata", "annotations", "crossplane.io/external-name") == eks
 		if cloud != cloudAWS || isToken {
 			hosts = append(hosts, serversOf(res)...)
 		}
 	}
 	return hosts
+}
+
+// eksServers returns the hosts and ports at which AWS's provider says that any composed EKS cluster
+// is.
+func (c clouds) eksServers() []string {
+	var hosts []string
+	for _, n := range slices.Sorted(maps.Keys(c)) {
+		if res := c[n].GetResource(); isEKSCluster(res) {
+			hosts = append(hosts, serversOf(res)...)
+		}
+	}
+	return hosts
+}
+
+func isEKSCluster(res *structpb.Struct) bool {
+	return cloudOf(res) == cloudAWS && stringAt(res, "kind") == "Cluster"
 }
 
 // serversOf returns the hosts and ports that a cluster's status names.

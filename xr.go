@@ -155,7 +155,7 @@ func (xr *composite) boolean(from *v1beta1.FieldSource) (value, ok bool, err err
 	}
 	value, ok = v.(bool)
 	if !ok {
-		return false, false, invalidField(from, "must be true or false")
+		return false, false, invalidField(from, "must be true or false, without quotes")
 	}
 	return value, true, nil
 }
@@ -168,7 +168,7 @@ func (xr *composite) namespaces(from *v1beta1.FieldSource) ([]string, error) {
 	}
 	list, ok := v.([]any)
 	if !ok {
-		return nil, invalidField(from, "must be a list of namespaces")
+		return nil, invalidField(from, "must be a list of namespaces (used as cluster.namespaces)")
 	}
 	namespaces := make([]string, 0, len(list))
 	for _, v := range list {

@@ -158,7 +158,12 @@ func CheckName(name string) []string {
 
 // CheckProject says what is wrong with the name of an AppProject; nothing if it is
 // fine.
-func CheckProject(name string) []string { return validation.IsDNS1123Subdomain(name) }
+func CheckProject(name string) []string {
+	if len(validation.IsDNS1123Subdomain(name)) > 0 {
+		return []string{"must be a DNS name, like payments"}
+	}
+	return nil
+}
 
 // DataKeys returns the keys of a cluster Secret that Argo CD reads.
 func DataKeys() []string {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"sigs.k8s.io/json"
 )
@@ -62,6 +63,8 @@ func CheckToken(token string) []string {
 	switch {
 	case token == "":
 		return []string{"must not be empty"}
+	case !utf8.ValidString(token):
+		return []string{"must be UTF-8 text"}
 	case strings.ContainsFunc(token, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
 		return []string{"must not hold a space or a control character"}
 	}

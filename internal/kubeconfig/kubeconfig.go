@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"k8s.io/client-go/tools/clientcmd/api"
 )
@@ -317,7 +318,10 @@ const kubeconfigToken = "the kubeconfig's token"
 
 // bearerToken returns the credential that a token is, which messages name by what.
 func bearerToken(token, what string, now time.Time) (Credential, error) {
-	if len(CheckToken(token)) > 0 {
+	switch {
+	case !utf8.ValidString(token):
+		return Credential{}, Invalid(what + " is not UTF-8 text")
+	case len(CheckToken(token)) > 0:
 		return Credential{}, Invalid(what + " holds a space or a control character")
 	}
 	notAfter := TokenNotAfter(token)
