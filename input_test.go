@@ -446,6 +446,31 @@ cluster:
 			observed: good,
 			want:     []string{"statusFieldPath: cannot write to status.earlier: an earlier pipeline step set a conflicting value"},
 		},
+		"StatusOutOfStatus": {
+			reason: "We should refuse a field of the spec, because Crossplane writes only a function's status.",
+			input:  "statusFieldPath: spec.argocd", observed: good,
+			want: []string{`statusFieldPath: Invalid value: "spec.argocd"`},
+		},
+		"StatusItself": {
+			reason: "We should refuse all of the status, because other steps write to it.",
+			input:  "statusFieldPath: status", observed: good,
+			want: []string{`statusFieldPath: Invalid value: "status"`},
+		},
+		"StatusConditions": {
+			reason: "We should refuse the status's conditions, because Crossplane writes them.",
+			input:  "statusFieldPath: status.conditions", observed: good,
+			want: []string{`statusFieldPath: Invalid value: "status.conditions"`},
+		},
+		"StatusPathBroken": {
+			reason: "We should refuse what is not a field path, because there is no such field.",
+			input:  "statusFieldPath: 'status['", observed: good,
+			want: []string{`statusFieldPath: Invalid value: "status["`},
+		},
+		"StatusPathEmpty": {
+			reason: "We should refuse an empty field path, because there is no such field.",
+			input:  "statusFieldPath: ''", observed: good,
+			want: []string{"statusFieldPath: Required value: must be a field path"},
+		},
 		"NameOfAnotherStepsResource": {
 			reason:   "We should not replace another step's resource, because that step's author wants it.",
 			input:    "output: {resourceName: earlier}",

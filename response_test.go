@@ -166,7 +166,8 @@ func TestConnectionSecretRequired(t *testing.T) {
 	}
 }
 
-// TestStatus has the XR say how the cluster is registered, beside what earlier steps say.
+// TestStatus checks that the XR's status says how the cluster is registered, next to what earlier
+// steps wrote there.
 func TestStatus(t *testing.T) {
 	h, _ := registered(t, tokenKubeconfig("canary-good"))
 	want := map[string]any{"status": map[string]any{
@@ -176,22 +177,11 @@ func TestStatus(t *testing.T) {
 			"secretRef": map[string]any{"namespace": "argocd", "name": "cluster-prod"},
 		},
 	}}
-	for _, reason := range []string{"registered", "retained"} {
+	for _, condition := range []string{"registered", "retained"} {
 		got := h.run(t, h.request(t)).GetDesired().GetComposite().GetResource().AsMap()
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: -want, +got:\n%s", reason, diff)
+			t.Errorf("%s: -want, +got:\n%s", condition, diff)
 		}
 		delete(h.resources, "cluster")
-	}
-
-	h.input = strings.Replace(h.input, "status.argocd", "status.earlier", 1)
-	if s := h.reconcile(t); !strings.Contains(s.Fatal, "statusFieldPath: cannot write to status.earlier") {
-		t.Errorf("a field that another step gives another type: %+v", s)
-	}
-	for _, path := range []string{"spec.argocd", "status", "status.conditions", "status[", ""} {
-		h.input = "statusFieldPath: '" + path + "'"
-		if s := h.reconcile(t); !strings.Contains(s.Fatal, "statusFieldPath: ") {
-			t.Errorf("%q: %+v", path, s)
-		}
 	}
 }

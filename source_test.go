@@ -277,35 +277,32 @@ func TestNoSource(t *testing.T) {
 	}
 }
 
-// TestSourceRemembered has another composed resource publish a kubeconfig. It never takes the
-// place of the one that the cluster was registered from.
+// TestSourceRemembered checks that the kubeconfig of another composed resource never takes the place
+// of the one that the cluster was registered from.
 func TestSourceRemembered(t *testing.T) {
 	other := observation{resource: aks, details: map[string]string{"kubeconfig": kubeconfigOf("https://other.example.org", "token: canary-other")}}
 	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
 	before := h.registered(t)
 	h.resources["other"] = other
-	if s := h.reconcile(t); s.Condition != "ArgoCDClusterRegistered=TRUE/Registered" || cmp.Diff(before, secretOf(t, s)) != "" {
-		t.Errorf("with another kubeconfig: %s: %s", s.Condition, s.Message)
-	}
+	state{"TRUE/Registered", "READY_TRUE", before}.check(t, "We should keep the source, because the cluster was registered from it.", h.reconcile(t))
 	h.resources["cluster"] = observation{resource: aks}
 	for range 3 {
 		s := h.reconcile(t)
-		if s.Condition != "ArgoCDClusterRegistered=TRUE/Retained" || !says(s.Message, `composed resource "cluster" has no connection details`) || !strings.Contains(s.Message, "kubeconfigFrom.resourceName") {
-			t.Errorf("with only the other: %s: %s", s.Condition, s.Message)
-		}
-		if diff := cmp.Diff(before, secretOf(t, s)); diff != "" {
-			t.Fatalf("The registration is another cluster's. -before, +after:\n%s", diff)
+		state{"TRUE/Retained", "READY_TRUE", before}.check(t, "We should keep the source, because the other kubeconfig is another cluster's.", s)
+		if !says(s.Message, `composed resource "cluster" has no connection details`) || !says(s.Message, "kubeconfigFrom.resourceName") {
+			t.Errorf("We should say what is missing and what to do: %s", s.Message)
 		}
 	}
-	// Nor does it where the annotation was taken away.
-	delete(structAt(h.registrations["argocd-cluster"], "spec", "forProvider", "manifest", "metadata", "annotations").GetFields(), annotationSource)
-	delete(h.registrations["argocd-cluster"].GetFields(), "status")
+	h.recompose(func(o *structpb.Struct) {
+		delete(structAt(manifestIn(o), "metadata", "annotations").GetFields(), annotationSource)
+		delete(o.GetFields(), "status")
+	})
 	h.edit("argocd/cluster-prod-x7k2p", func(s *structpb.Struct) { delete(structAt(s, "metadata", "annotations").GetFields(), annotationSource) })
-	if s := h.reconcile(t); string(secretOf(t, s).Data["server"]) != "https://api.example.org" || !strings.Contains(s.Message, "another server than the registration's") {
-		t.Errorf("without the annotation: %s: %s", s.Condition, s.Message)
+	if s := h.reconcile(t); dataOf(secretOf(t, s))["server"] != "https://api.example.org" || !says(s.Message, "another server than the registration's") {
+		t.Errorf("We should keep the server, because nothing says any more what the source was: %s: %s", verdict(s), s.Message)
 	}
 	h.input = "kubeconfigFrom: {resourceName: other}"
-	if s := h.settle(t); string(secretOf(t, s).Data["server"]) != "https://other.example.org" || secretOf(t, s).Annotations[annotationSource] != "other" {
-		t.Errorf("We should register another cluster if the author names it: %s: %s", s.Condition, s.Message)
+	if s := h.settle(t); dataOf(secretOf(t, s))["server"] != "https://other.example.org" || s.Secret.Annotations[annotationSource] != "other" {
+		t.Errorf("We should register another cluster, because the author names it: %s: %s", verdict(s), s.Message)
 	}
 }
