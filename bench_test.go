@@ -25,7 +25,7 @@ func (*nothing) RunFunction(_ context.Context, req *fnv1.RunFunctionRequest) (*f
 	return response.To(req, response.DefaultTTL), nil
 }
 
-// BenchmarkRunFunction calls the function by gRPC, as Crossplane does, beside one that
+// BenchmarkRunFunction calls the function by gRPC, as Crossplane does, next to one that
 // does nothing, at several numbers of observed resources of 4 KiB. One of them is an AKS
 // cluster with its connection details.
 func BenchmarkRunFunction(b *testing.B) {

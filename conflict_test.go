@@ -118,7 +118,7 @@ func twoClusters(t *testing.T, input, server string) (first, second *hub) {
 // one in the same Argo CD.
 func TestSecondRegistration(t *testing.T) {
 	cases := map[string]struct{ reason, input, server, want string }{
-		"Name":            {"We should not register a second cluster of one name, because Argo CD could not tell them apart.", "cluster: {name: prod-x7k2p}\noutput: {name: other}", "https://second.example.org", "FALSE/NameConflict"},
+		"Name":            {"We should not register a second cluster of one name, because Argo CD finds clusters by name.", "cluster: {name: prod-x7k2p}\noutput: {name: other}", "https://second.example.org", "FALSE/NameConflict"},
 		"SecretsName":     {"We should not write another registration's Secret, because Argo CD would lose its cluster.", "output: {name: cluster-prod-x7k2p}", "https://second.example.org", "FALSE/NameConflict"},
 		"Server":          {"We should not register one server twice, because Argo CD would use either's credentials.", "", "https://api.example.org", "FALSE/ServerConflict"},
 		"ServerWithSlash": {"We should not register one server twice, because a slash makes no difference to Argo CD.", "", "https://api.example.org/", "FALSE/ServerConflict"},

@@ -8,7 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestCredentials runs every sample of a source that can be registered.
+// TestCredentials checks how Argo CD connects by the kubeconfigs of many clouds and tools. What is
+// refused is in TestRefused.
 func TestCredentials(t *testing.T) {
 	const (
 		azure = `"execProviderConfig":{"command":"argocd-k8s-auth","args":["azure"],"env":{"AAD_ENVIRONMENT_NAME":"AzurePublicCloud","AAD_SERVER_APPLICATION_ID":"6dae42f8-4368-4678-94ff-3960e28e3630","AZURE_TENANT_ID":"11111111-2222-3333-4444-555555555555"},"apiVersion":"client.authentication.k8s.io/v1beta1"}`
@@ -37,31 +38,31 @@ func TestCredentials(t *testing.T) {
 		want     want
 	}{
 		"AKSLocalAccount": {
-			reason:   "A local account's certificate is taken, and its token left out, as argocd cluster add does.",
+			reason:   "We should use a local account's certificate and leave its token out, because argocd cluster add does the same.",
 			resource: aks,
 			details:  connectionDetails(t, "conn-aks-local.yaml"),
 			want:     want{server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443", golden: "argocd-config-aks-local.json"},
 		},
 		"AKSWithAAD": {
-			reason:   "kubelogin becomes Argo CD's own Azure plugin. The admin kubeconfig beside it is not taken.",
+			reason:   "We should translate kubelogin to Argo CD's own Azure plugin and ignore the admin kubeconfig, because it has more rights.",
 			resource: aks,
 			details:  connectionDetails(t, "conn-aks-aad.yaml"),
 			want:     want{server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443", golden: "argocd-config-aks-exec.json"},
 		},
 		"AKSWithLegacyAAD": {
-			reason:   "The auth-provider that kubelogin replaced gives the same.",
+			reason:   "We should translate the old auth-provider as kubelogin, because kubelogin replaced it.",
 			resource: aks,
 			details:  kubeconfigDetails(t, "kc-aks-aad-authprovider-legacy.yaml"),
 			want:     want{server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443", golden: "argocd-config-aks-exec.json"},
 		},
 		"GKEWithoutCredentials": {
-			reason:   "A kubeconfig without credentials, from GKE's provider, is for Argo CD's own Google identity.",
+			reason:   "We should use Argo CD's own Google identity, because GKE's provider publishes a kubeconfig without credentials.",
 			resource: gke,
 			details:  connectionDetails(t, "conn-gke.yaml"),
 			want:     want{server: "https://34.10.20.30", golden: "argocd-config-gke-exec.json"},
 		},
 		"GKEDNSEndpoint": {
-			reason:   "A DNS endpoint's certificate is publicly trusted, and so there is no CA.",
+			reason:   "We should leave out the CA of a DNS endpoint, because its certificate is publicly trusted.",
 			resource: gke,
 			details:  kubeconfigDetails(t, "kc-gke-upjet-dns-endpoint.yaml"),
 			want:     want{server: "https://gke-0123456789abcdef-123456789012.europe-west8.gke.goog", config: `{"tlsClientConfig":{"insecure":false},` + gcp + `}`},
@@ -80,13 +81,13 @@ func TestCredentials(t *testing.T) {
 			want:     want{server: "https://34.10.20.30", golden: "argocd-config-gke-exec.json"},
 		},
 		"GKEClientCertificate": {
-			reason:   "A client certificate goes before everything else.",
+			reason:   "We should prefer a client certificate, because kubectl does the same.",
 			resource: gke,
 			details:  kubeconfigDetails(t, "kc-gke-upjet-clientcert.yaml"),
 			want:     want{server: "https://34.10.20.30", config: `{"tlsClientConfig":{"insecure":false,"certData":"…","keyData":"…","caData":"…"}}`},
 		},
 		"EKSToken": {
-			reason:   "A token is taken.",
+			reason:   "We should use a token, because it is all that EKS publishes.",
 			resource: bucket,
 			details:  connectionDetails(t, "conn-eks-clusterauth.yaml"),
 			want:     want{server: "https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false,"caData":"…"}}`},
@@ -99,37 +100,37 @@ func TestCredentials(t *testing.T) {
 			want:     want{server: "https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com", golden: "argocd-config-eks-exec-region.json"},
 		},
 		"ClusterAPI": {
-			reason:   "A kubeconfig under a generic key is found.",
+			reason:   "We should find a kubeconfig under a generic key, because Cluster API uses one.",
 			resource: bucket,
 			details:  connectionDetails(t, "conn-capi-secret.yaml"),
 			want:     want{server: "https://10.0.0.10:6443", config: `{"tlsClientConfig":{"insecure":false,"certData":"…","keyData":"…","caData":"…"}}`},
 		},
 		"RancherWithPath": {
-			reason:   "A server's path stays, and only the current context is used.",
+			reason:   "We should keep a server's path and use only the current context, because Rancher serves all clusters on one host.",
 			resource: bucket,
 			details:  kubeconfigDetails(t, "kc-rancher-ace.yaml"),
 			want:     want{server: "https://rancher.example.org/k8s/clusters/c-m-abcd1234", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false}}`},
 		},
 		"OpenShiftSeveralContexts": {
-			reason:   "Names with slashes and colons, and several contexts.",
+			reason:   "We should follow names with slashes and colons, because OpenShift writes them.",
 			resource: bucket,
 			details:  kubeconfigDetails(t, "kc-openshift-multi-ctx.yaml"),
 			want:     want{server: "https://api.demo.example.org:6443", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false}}`},
 		},
 		"Base64": {
-			reason:   "Base64 is decoded once.",
+			reason:   "We should decode base64 once, because some providers publish it.",
 			resource: bucket,
 			details:  map[string]string{"attribute.kubeconfig": sample(t, "edge-base64-wrapped.txt")},
 			want:     want{server: "https://10.0.0.1:6443", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false,"caData":"…"}}`},
 		},
 		"TrailingSlash": {
-			reason:   "Argo CD compares servers without trailing slash.",
+			reason:   "We should remove a trailing slash, because Argo CD compares servers without one.",
 			resource: bucket,
 			details:  kubeconfigDetails(t, "edge-trailing-slash.yaml"),
 			want:     want{server: "https://10.0.0.1:6443", config: `{"bearerToken":"…","tlsClientConfig":{"insecure":false,"caData":"…"}}`},
 		},
 		"BasicAuth": {
-			reason:   "A username with a password is taken.",
+			reason:   "We should use a username with a password, because Argo CD supports them.",
 			resource: bucket,
 			details:  map[string]string{"kubeconfig": kubeconfigOf("https://[2001:db8::1]:6443", "username: admin, password: canary-password")},
 			want:     want{server: "https://[2001:db8::1]:6443", config: `{"username":"admin","password":"canary-password","tlsClientConfig":{"insecure":false}}`},

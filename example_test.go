@@ -118,12 +118,12 @@ func TestExamples(t *testing.T) {
 		xr     string
 	}{
 		"aks": {
-			reason: "A legacy XR with a claim, and AKS with a local account.",
+			reason: "We should render the example of a legacy XR with a claim, because its README shows the result.",
 			golden: "argocd-config-aks-local.json",
 			xr:     "XAKSCluster",
 		},
 		"gke": {
-			reason: "A namespaced XR, and GKE without credentials.",
+			reason: "We should render the example of a namespaced XR, because its README shows the result.",
 			golden: "argocd-config-gke-exec.json",
 			xr:     "GKECluster",
 		},
@@ -196,11 +196,11 @@ func TestApplicationSet(t *testing.T) {
 		want   application
 	}{
 		"aks": {
-			reason: "A cluster-scoped XR's name is the cluster's.",
+			reason: "We should name the Application after a cluster-scoped XR, because the cluster has its name.",
 			want:   application{name: "guestbook-prod-x7k2p", server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443"},
 		},
 		"gke": {
-			reason: "A namespaced XR's has its namespace.",
+			reason: "We should name the Application after a namespaced XR and its namespace, because the cluster's name has both.",
 			want:   application{name: "guestbook-team-a.prod", server: "https://34.10.20.30"},
 		},
 	}

@@ -17,7 +17,7 @@ func TestFields(t *testing.T) {
 
 	cases := map[string]notRegistered{
 		"NameFieldMissing": {
-			reason:   "The XR may not have the field yet.",
+			reason:   "We should wait for a missing name, because a later reconcile may set the field.",
 			input:    "cluster: {nameFrom: {fieldPath: status.name}}",
 			observed: good,
 			want:     refusal{reason: reasonWaitingForField, message: "waiting for the XR's field status.name, which is not set"},
@@ -29,7 +29,7 @@ func TestFields(t *testing.T) {
 			want:     refusal{reason: reasonWaitingForField, message: "waiting for the XR's field spec.parameters.nothing, which is not set"},
 		},
 		"LabelFieldMissing": {
-			reason:   "A label is required unless it is said to be optional.",
+			reason:   "We should wait for a missing label, because a label is required by default.",
 			input:    "cluster: {labelsFrom: [{fieldPath: spec.none, key: x}]}",
 			observed: good,
 			want:     refusal{reason: reasonWaitingForField, message: "waiting for the XR's field spec.none, which is not set"},
@@ -41,13 +41,13 @@ func TestFields(t *testing.T) {
 			want:     refusal{reason: reasonInvalidField, message: "the XR's field spec.parameters.nested must be a string (used as the cluster's name)"},
 		},
 		"ServerFieldInvalid": {
-			reason:   "A server from the XR is checked as one from the input is.",
+			reason:   "We should check a server from the XR, because http would send credentials unencrypted.",
 			input:    "cluster: {serverFrom: {fieldPath: spec.parameters.http}}",
 			observed: good,
 			want:     refusal{reason: reasonInvalidField, message: "the XR's field spec.parameters.http cannot be used as the cluster's server: it uses http, which would send credentials unencrypted; use https"},
 		},
 		"LabelValueInvalid": {
-			reason:   "Kubernetes would refuse the Secret for good.",
+			reason:   "We should refuse an invalid label value, because Kubernetes would refuse the whole Secret.",
 			input:    "cluster: {labelsFrom: [{fieldPath: spec.parameters.label, key: x}]}",
 			observed: good,
 			want:     refusal{reason: reasonInvalidField, message: `the XR's field spec.parameters.label cannot be used as "x": it must be a label value`},
@@ -65,25 +65,25 @@ func TestFields(t *testing.T) {
 			want:     refusal{reason: reasonInvalidField, message: "the XR's field spec.parameters.addons is a map; remove key to copy its entries"},
 		},
 		"ReservedXRName": {
-			reason:   "An XR of Argo CD's name for its own cluster would take its place.",
+			reason:   "We should refuse an XR named in-cluster, because Argo CD calls its own cluster so.",
 			xr:       strings.Replace(legacyXR, "name: prod-x7k2p", "name: in-cluster", 1),
 			observed: good,
 			want:     refusal{reason: reasonInvalidField, message: "the XR's field metadata.name cannot be used as the cluster's name: it must not be in-cluster"},
 		},
 		"EnvironmentFieldMissing": {
-			reason:   "There may be no environment yet.",
+			reason:   "We should wait for the environment, because an earlier step may not have filled it yet.",
 			input:    "cluster: {nameFrom: {type: FromEnvironmentFieldPath, fieldPath: cluster.name}}",
 			observed: good,
 			want:     refusal{reason: reasonWaitingForField, message: "waiting for the environment's field cluster.name, which is not set"},
 		},
 		"RoleFieldInvalid": {
-			reason:   "What ends up in a command line is checked wherever it comes from.",
+			reason:   "We should check a role from a field, because it ends up in a command line.",
 			input:    "credentials: {type: AWS, aws: {clusterName: x, roleARNFrom: {fieldPath: spec.parameters.environment}}}",
 			observed: good,
 			want:     refusal{reason: reasonInvalidField, message: "the XR's field spec.parameters.environment cannot be used as an IAM role: it must be a role like"},
 		},
 		"EKSClusterFieldMissing": {
-			reason:   "The EKS cluster may have no name yet.",
+			reason:   "We should wait for the EKS cluster's name, because its provider may not have set it yet.",
 			input:    "credentials: {type: AWS, aws: {clusterNameFrom: {fieldPath: status.name}}}",
 			observed: good,
 			want:     refusal{reason: reasonWaitingForField, message: "waiting for the XR's field status.name, which is not set"},
@@ -168,7 +168,7 @@ cluster:
 			want:     refusal{reason: reasonWaitingForField, message: "waiting for the XR's field spec[a; b], which is not set"},
 		},
 		"AllFieldsMissing": {
-			reason: "We should name all missing fields at once, because each would otherwise cost a round.",
+			reason: "We should name all missing fields at once, because they must all be set.",
 			input: `
 credentials: {type: AWS, aws: {clusterNameFrom: {fieldPath: spec.f1}, roleARNFrom: {fieldPath: spec.f2}, regionFrom: {fieldPath: spec.f3}}}
 cluster:
@@ -188,18 +188,18 @@ cluster:
 		},
 	}
 	for name, tc := range map[string]struct{ reason, value, input, message string }{
-		"ShardNegative":        {"We should refuse a shard that Argo CD cannot have.", "-1", "shardFrom: {fieldPath: spec.parameters.x}", "must be a number that is not negative"},
-		"ShardFraction":        {"We should refuse a shard that Argo CD cannot have.", "1.5", "shardFrom: {fieldPath: spec.parameters.x}", "must be a number that is not negative"},
-		"ShardTooLarge":        {"We should refuse a shard that Argo CD cannot parse.", "4294967296", "shardFrom: {fieldPath: spec.parameters.x}", "must be a number that is not negative"},
-		"ShardBoolean":         {"We should refuse what is not a number.", "true", "shardFrom: {fieldPath: spec.parameters.x}", "must be a number that is not negative"},
-		"NamespacesText":       {"We should refuse a text for a list, because we cannot know what separates its entries.", "web", "namespacesFrom: {fieldPath: spec.parameters.x}", "must be a list of namespaces"},
-		"NamespacesOfNumbers":  {"We should refuse what is not the name of a namespace.", "[1]", "namespacesFrom: {fieldPath: spec.parameters.x}", `must be a list of namespaces: "" must be a DNS label`},
+		"ShardNegative":        {"We should refuse a shard that is not a whole number from 0, because Argo CD has no such shard.", "-1", "shardFrom: {fieldPath: spec.parameters.x}", "must be a number that is not negative"},
+		"ShardFraction":        {"We should refuse a shard that is not a whole number from 0, because Argo CD has no such shard.", "1.5", "shardFrom: {fieldPath: spec.parameters.x}", "must be a number that is not negative"},
+		"ShardTooLarge":        {"We should refuse a large shard, because Argo CD cannot parse it.", "4294967296", "shardFrom: {fieldPath: spec.parameters.x}", "must be a number that is not negative"},
+		"ShardBoolean":         {"We should refuse a boolean as a shard, because a shard is a number.", "true", "shardFrom: {fieldPath: spec.parameters.x}", "must be a number that is not negative"},
+		"NamespacesText":       {"We should refuse text as a list, because we cannot know what separates its entries.", "web", "namespacesFrom: {fieldPath: spec.parameters.x}", "must be a list of namespaces"},
+		"NamespacesOfNumbers":  {"We should refuse a number as a namespace, because a namespace has a name.", "[1]", "namespacesFrom: {fieldPath: spec.parameters.x}", `must be a list of namespaces: "" must be a DNS label`},
 		"NamespacesWithCommas": {"We should refuse a comma, because Argo CD would read two namespaces.", "['a,kube-system']", "namespacesFrom: {fieldPath: spec.parameters.x}", `must be a list of namespaces: "a,kube-system" must be a DNS label`},
-		"ClusterResources":     {"We should refuse what is not a boolean.", "'true'", "namespaces: [a], clusterResourcesFrom: {fieldPath: spec.parameters.x}", "must be true or false"},
-		"Drain":                {"We should refuse what is not a boolean.", "'true'", "drainFrom: {fieldPath: spec.parameters.x}", "must be true or false"},
-		"ProxyLoopback":        {"We should refuse a proxy in Argo CD's own Pod.", "http://127.0.0.1:3128", "proxyURLFrom: {fieldPath: spec.parameters.x}", "cannot be used as a proxy: it is a loopback address"},
-		"ProxyWithPassword":    {"We should not repeat a password.", "http://user:canary@proxy.example.org", "proxyURLFrom: {fieldPath: spec.parameters.x}", "cannot be used as a proxy: it holds credentials"},
-		"TLSServerName":        {"We should refuse what cannot be in a certificate.", "'a b'", "tlsServerNameFrom: {fieldPath: spec.parameters.x}", "cannot be used as the server's TLS name: it must be a DNS name or an IP address"},
+		"ClusterResources":     {"We should refuse text as a boolean, because we cannot know what is meant.", "'true'", "namespaces: [a], clusterResourcesFrom: {fieldPath: spec.parameters.x}", "must be true or false"},
+		"Drain":                {"We should refuse text as a boolean, because we cannot know what is meant.", "'true'", "drainFrom: {fieldPath: spec.parameters.x}", "must be true or false"},
+		"ProxyLoopback":        {"We should refuse a proxy on a loopback address, because Argo CD would connect to itself.", "http://127.0.0.1:3128", "proxyURLFrom: {fieldPath: spec.parameters.x}", "cannot be used as a proxy: it is a loopback address"},
+		"ProxyWithPassword":    {"We should refuse a proxy with a password and not quote it, because everyone can read conditions.", "http://user:canary@proxy.example.org", "proxyURLFrom: {fieldPath: spec.parameters.x}", "cannot be used as a proxy: it holds credentials"},
+		"TLSServerName":        {"We should refuse a TLS name with a space, because no certificate can have it.", "'a b'", "tlsServerNameFrom: {fieldPath: spec.parameters.x}", "cannot be used as the server's TLS name: it must be a DNS name or an IP address"},
 	} {
 		cases[name] = notRegistered{
 			reason: tc.reason,

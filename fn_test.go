@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-// TestRegistered runs what gives a registration, and compares all of it with golden
+// TestRegistered checks all that is composed and said for clusters that can be registered, by golden
 // files.
 func TestRegistered(t *testing.T) {
 	token := map[string]string{"kubeconfig": kubeconfigOf("https://api.example.org", "token: fake-token")}
-	cluster, anybody := clusterOf(aks, token), clusterOf(bucket, token)
+	cluster, other := clusterOf(aks, token), clusterOf(bucket, token)
 
 	cases := map[string]struct {
 		reason   string
@@ -23,35 +23,35 @@ func TestRegistered(t *testing.T) {
 		resourceName string
 	}{
 		"ClusterScopedXR": {
-			reason:   "With no input, a cluster-scoped XR gets a cluster-scoped Object, with the XR's and the claim's names as labels.",
+			reason:   "We should compose a cluster-scoped Object for a cluster-scoped XR, with the XR's and the claim's names as labels, because Crossplane sets the same labels.",
 			xr:       legacyXR,
 			observed: cluster,
 		},
 		"NamespacedXR": {
-			reason:   "With no input, a namespaced XR gets a namespaced Object, and a cluster name with its namespace.",
+			reason:   "We should compose a namespaced Object for a namespaced XR, and put its namespace into the cluster's name, because another namespace may have an XR of the same name.",
 			xr:       namespacedXR,
 			observed: cluster,
 		},
 		"SecretOfClusterScopedXR": {
-			reason:   "A cluster-scoped XR can compose the Secret itself.",
+			reason:   "We should compose the Secret itself for a cluster-scoped XR, because the input asks for it.",
 			xr:       legacyXR,
 			input:    "output: {type: Secret}",
 			observed: cluster,
 		},
 		"SecretInXRsNamespace": {
-			reason:   "A namespaced XR can compose the Secret itself in its own namespace.",
+			reason:   "We should compose the Secret itself in a namespaced XR's own namespace, because the input asks for it.",
 			xr:       namespacedXR,
 			input:    "output: {type: Secret, namespace: team-a}",
 			observed: cluster,
 		},
 		"CompositeResource": {
-			reason:  "A legacy XR's own connection details are a source.",
+			reason:  "We should read a legacy XR's own connection details, because the input names them as the source.",
 			xr:      legacyXR,
 			input:   "kubeconfigFrom: {type: CompositeResource, key: my-kubeconfig}",
 			details: map[string]string{"my-kubeconfig": token["kubeconfig"]},
 		},
 		"NamedResource": {
-			reason: "The named resource, key and context are used, whatever else there is.",
+			reason: "We should use the named resource, key and context, because the input chooses among several.",
 			xr:     legacyXR,
 			input:  "kubeconfigFrom: {resourceName: other, key: value, context: demo-fqdn}",
 			observed: map[string]observation{
@@ -60,7 +60,7 @@ func TestRegistered(t *testing.T) {
 			},
 		},
 		"EverythingLiteral": {
-			reason: "Everything that the input can say.",
+			reason: "We should use every literal of the input, because the author gives them.",
 			xr:     namespacedXR,
 			input: `
 credentials: {type: Kubeconfig}
@@ -81,7 +81,7 @@ output:
 			observed: cluster,
 		},
 		"EverythingFromXR": {
-			reason: "Everything that the XR can say: strings, numbers and booleans, whole maps with and without a prefix, and what is optional and missing.",
+			reason: "We should use strings, numbers, booleans and whole maps of the XR, because the input names their fields. An optional field may be missing.",
 			xr:     legacyXR,
 			input: `
 cluster:
@@ -105,7 +105,7 @@ output:
 			observed: cluster,
 		},
 		"AWS": {
-			reason: "Of the kubeconfig only the way to the server is taken, whatever there is wrong with its user.",
+			reason: "We should read only the cluster of the kubeconfig and not its user, because the input chooses the credentials.",
 			xr:     legacyXR,
 			input: `
 credentials:
@@ -115,13 +115,13 @@ credentials:
 			observed: map[string]observation{"cluster": {resource: bucket, details: kubeconfigDetails(t, "kc-eks-awscli-exec.yaml")}},
 		},
 		"AWSWithRegion": {
-			reason:   "awsAuthConfig has no place for a region.",
+			reason:   "We should run Argo CD's AWS plugin, because awsAuthConfig has no field for a region.",
 			xr:       legacyXR,
 			input:    "credentials: {type: AWS, aws: {clusterName: demo-eks, roleARN: 'arn:aws:iam::123456789012:role/argocd-demo', profile: demo, region: eu-west-1}}",
-			observed: anybody,
+			observed: other,
 		},
 		"Azure": {
-			reason: "Argo CD's own Azure identity, as the input says.",
+			reason: "We should set every Azure variable that the input gives, because Argo CD's plugin reads them.",
 			xr:     legacyXR,
 			input: `
 credentials:
@@ -136,16 +136,16 @@ credentials:
 			observed: clusterOf(aks, map[string]string{"kubeconfig": kubeconfigOf("https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443", "tokenFile: /canary")}),
 		},
 		"AzureByDefault": {
-			reason:   "All of it has defaults.",
+			reason:   "We should set no Azure variable by default, because Argo CD's plugin has defaults.",
 			xr:       legacyXR,
 			input:    "credentials: {type: Azure}",
-			observed: anybody,
+			observed: other,
 		},
 		"GCP": {
 			reason:   "We should use Argo CD's own Google identity for a kubeconfig of no cloud, because the Composition's author says so.",
 			xr:       legacyXR,
 			input:    "credentials: {type: GCP}",
-			observed: anybody,
+			observed: other,
 		},
 		"GCPWithServer": {
 			reason: "We should use Argo CD's own Google identity for a kubeconfig of any cloud, because the input gives the server.",
@@ -157,7 +157,7 @@ cluster: {server: https://api.example.org, proxyURL: http://proxy.example.org:31
 			observed: cluster,
 		},
 		"Exec": {
-			reason: "A plugin of the Composition's author's choice.",
+			reason: "We should run the author's plugin, because the input names it.",
 			xr:     legacyXR,
 			input: `
 credentials:
@@ -173,13 +173,13 @@ credentials:
 `,
 			observed: cluster,
 		},
-		"TokenBesideHalfACertificate": {
-			reason:   "We should take a good token beside half a certificate and say so, because it is all that is needed.",
+		"TokenAndHalfACertificate": {
+			reason:   "We should use a good token and report the half certificate, because the token is enough.",
 			xr:       legacyXR,
 			observed: clusterOf(aks, map[string]string{"kubeconfig": kubeconfigOf("https://api.example.org", "client-certificate-data: Y2FuYXJ5, token: fake-token")}),
 		},
 		"TokenNearItsEnd": {
-			reason:   "We should say when a JWT expires, because nobody else does before it has.",
+			reason:   "We should say when a JWT expires, because Argo CD only fails once it has.",
 			xr:       legacyXR,
 			observed: clusterOf(aks, map[string]string{"kubeconfig": kubeconfigOf("https://api.example.org", "token: "+jwt(testNow().AddDate(0, 0, 30)))}),
 		},
@@ -189,19 +189,19 @@ credentials:
 			observed: clusterOf(aks, map[string]string{"kubeconfig": kubeconfigOf("https://api.example.org", "token: "+jwt(testNow().AddDate(0, 0, 31)))}),
 		},
 		"AllowInsecure": {
-			reason:   "An insecure kubeconfig that is let in loses its CA, beside which Argo CD would fail.",
+			reason:   "We should leave out the CA of an insecure kubeconfig, because Argo CD fails on both.",
 			xr:       legacyXR,
 			input:    "credentials: {allowInsecure: true}",
 			observed: map[string]observation{"cluster": {resource: bucket, details: kubeconfigDetails(t, "edge-insecure-with-ca.yaml")}},
 		},
 		"NamespacesAndShard": {
-			reason:   "Argo CD's other settings of a cluster.",
+			reason:   "We should set the namespaces and the shard, because Argo CD reads them from the Secret.",
 			xr:       legacyXR,
 			input:    "cluster: {namespaces: [web, jobs], clusterResources: true, shard: 0}",
 			observed: cluster,
 		},
 		"FromEnvironment": {
-			reason: "What earlier steps put into the pipeline's environment is a second place for fields.",
+			reason: "We should read fields of the pipeline's environment, because earlier steps write there.",
 			xr:     legacyXR,
 			input: `
 cluster:
@@ -260,7 +260,7 @@ credentials:
 			reason:   "We should take the region from a field like the rest, because clusters are in many regions.",
 			xr:       strings.Replace(legacyXR, "    size: 3\n", "    region: eu-west-1\n", 1),
 			input:    "credentials: {type: AWS, aws: {clusterNameFrom: {fieldPath: spec.parameters.environment}, roleARNFrom: {type: FromEnvironmentFieldPath, fieldPath: aws.role}, regionFrom: {fieldPath: spec.parameters.region}}}",
-			observed: anybody,
+			observed: other,
 		},
 		"LiteralDrain": {
 			reason:   "We should drain for a literal, because a Composition of its own may be for clusters that go.",
@@ -269,7 +269,7 @@ credentials:
 			observed: cluster,
 		},
 		"AutoLabel": {
-			reason:   "We should let the author ask for Argo CD's labels of the cluster's version, because only this label does.",
+			reason:   "We should let the author set this one label of Argo CD's, because it asks Argo CD to label the cluster with its version.",
 			xr:       legacyXR,
 			input:    "cluster: {labels: {argocd.argoproj.io/auto-label-cluster-info: \"true\"}}",
 			observed: cluster,
@@ -315,7 +315,7 @@ cluster:
 			observed: cluster,
 		},
 		"Precedence": {
-			reason: "We should have an entry with a key win over a literal, and a map's entry over neither, because a map is whatever the XR's user writes.",
+			reason: "We should prefer an entry with a key to a literal, and both to a map's entry, because the XR's user may write anything into a map.",
 			xr:     strings.Replace(legacyXR, "    size: 3\n", "    map: {keyed: map, literal: map, both: map, map: map}\n", 1),
 			input: `
 cluster:
@@ -333,7 +333,7 @@ cluster:
 			observed: cluster,
 		},
 		"OptionalEntryMissing": {
-			reason:   "We should fall back to the literal, and not to a map's entry, where an optional field is missing.",
+			reason:   "We should use the literal and not a map's entry where an optional field is missing, because the author chose the literal.",
 			xr:       strings.Replace(legacyXR, "    size: 3\n", "    map: {tier: map, other: map}\n", 1),
 			input:    "cluster: {labels: {tier: literal}, labelsFrom: [{fieldPath: spec.none, key: tier, policy: Optional}, {fieldPath: spec.none, key: other, policy: Optional}, {fieldPath: spec.parameters.map}]}",
 			observed: cluster,
@@ -355,7 +355,7 @@ cluster:
 			observed: cluster,
 		},
 		"ForgedClaimLabelsWithoutClaim": {
-			reason:   "We should not label a cluster with a claim that there is not, because the XR's user may write its labels.",
+			reason:   "We should not label a cluster with a claim that does not exist, because the XR's user may write its labels.",
 			xr:       strings.Replace(namespacedXR, "namespace: team-a}", "namespace: team-a, labels: {crossplane.io/claim-name: forged, crossplane.io/claim-namespace: forged}}", 1),
 			observed: cluster,
 		},
@@ -367,7 +367,7 @@ cluster:
 			resourceName: "second",
 		},
 		"ConditionType": {
-			reason:   "We should set the condition that the input names.",
+			reason:   "We should set the condition that the input names, because others may read it.",
 			xr:       legacyXR,
 			input:    "conditionType: RegisteredWithWest",
 			observed: cluster,
@@ -379,13 +379,13 @@ cluster:
 			observed: cluster,
 		},
 		"LoopbackServerReplaced": {
-			reason:   "A kubeconfig from within the cluster is fine with the server at which Argo CD reaches it.",
+			reason:   "We should replace a loopback server, because the input gives one that Argo CD can reach.",
 			xr:       legacyXR,
 			input:    "cluster: {server: https://192.0.2.1:6443}",
 			observed: map[string]observation{"cluster": {resource: bucket, details: map[string]string{"kubeconfig": kubeconfigOf("https://localhost:6443", "token: fake-token")}}},
 		},
 		"ClusterSettings": {
-			reason: "All that a kubeconfig's cluster can have and Argo CD knows is carried.",
+			reason: "We should copy the proxy, the TLS name and the compression of the kubeconfig's cluster, because Argo CD supports them.",
 			xr:     legacyXR,
 			observed: map[string]observation{"cluster": {resource: bucket, details: map[string]string{
 				"kubeconfig": strings.Replace(kubeconfigOf("https://192.0.2.1", "token: fake-token"), "cluster: {", `cluster: {tls-server-name: api.example.org, proxy-url: "socks5://proxy.example.org:1080", disable-compression: true, `, 1),

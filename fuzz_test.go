@@ -23,10 +23,9 @@ import (
 	"github.com/crossplane-contrib/function-argocd-cluster/internal/argocd"
 )
 
-// FuzzRunFunction runs the function with an input, a kubeconfig, a value of the XR, and
-// what there is beside them. Whatever they are, nothing of the kubeconfig is told but in the
-// Secret, a second call says the same, a registration that was there stays, and what is
-// composed is what Argo CD can use.
+// FuzzRunFunction checks that for any input, kubeconfig and value of the XR, nothing of the
+// kubeconfig is revealed except in the Secret, a second call says the same, an existing
+// registration stays, and Argo CD can use what is composed.
 func FuzzRunFunction(f *testing.F) {
 	kubeconfigs, err := filepath.Glob(filepath.Join("testdata", "kubeconfigs", "[ke][cd]*"))
 	if err != nil || len(kubeconfigs) == 0 {
@@ -128,10 +127,10 @@ func checkResponse(t *testing.T, rsp *fnv1.RunFunctionResponse, registered bool)
 	if registered && !fatal {
 		t.Errorf("a registration was lost: %v", rsp.GetConditions())
 	}
-	// A plugin's name is told, whatever it is.
+	// A plugin's name may be revealed, whatever it is.
 	text := regexp.MustCompile(`(plugin|auth-provider) [\w.-]+`).ReplaceAllString(prototext.Format(rsp), "")
 	if strings.Contains(text, "canary") {
-		t.Errorf("a credential is told:\n%s", text)
+		t.Errorf("a credential is revealed:\n%s", text)
 	}
 }
 

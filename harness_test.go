@@ -250,9 +250,9 @@ func (r *recorder) WithValues(kv ...any) logging.Logger {
 // sensitive finds credentials in what may not even be YAML.
 var sensitive = regexp.MustCompile(`(?:token|tokenFile|password|client-key-data|client-certificate-data|certificate-authority-data|client-secret|access-token|value):\s*"?([^\s",}]{6,})`)
 
-// checkLeaks checks that a response and a log hold no credential but in the composed
-// resource, and that a failure says nothing at all of what a kubeconfig holds but the
-// name of a plugin.
+// checkLeaks checks that a response and a log hold no credential except in the composed
+// resource, and that a failure reveals nothing of what a kubeconfig holds except the name of a
+// plugin.
 func checkLeaks(t testing.TB, req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionResponse, lines []string) {
 	t.Helper()
 	said, ok := proto.Clone(rsp).(*fnv1.RunFunctionResponse)
@@ -273,12 +273,12 @@ func checkLeaks(t testing.TB, req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctio
 
 	for _, secret := range secrets(req, failed) {
 		if strings.Contains(text, secret) {
-			t.Errorf("%q of a kubeconfig is told in:\n%s", secret, text)
+			t.Errorf("%q of a kubeconfig is revealed in:\n%s", secret, text)
 		}
 	}
 }
 
-// secrets returns what of a request's connection details must not be told: what is
+// secrets returns what of a request's connection details must not be revealed: what is
 // sensitive, or all of it.
 func secrets(req *fnv1.RunFunctionRequest, all bool) []string {
 	var out []string
@@ -297,7 +297,7 @@ func secrets(req *fnv1.RunFunctionRequest, all bool) []string {
 			}
 		}
 	}
-	// The names of plugins may be told, and those of flags that the function knows.
+	// The names of plugins may be revealed, and those of flags that the function knows.
 	known := []string{"kubelogin", "gke-gcloud-auth-plugin", "aws-iam-authenticator", "evil-plugin", "--role", "--role-arn", "--profile", "--session-name", "--username", "--client-secret", "--authority-host", "AWS_PROFILE", "Config"}
 	return slices.DeleteFunc(out, func(s string) bool { return len(s) < 5 || slices.Contains(known, s) })
 }
@@ -443,7 +443,7 @@ func (tc *notRegistered) check(t *testing.T) {
 	}
 	// checkLeaks looks for what a kubeconfig holds, and this for what anything else does.
 	if strings.Contains(got.Message, "canary") {
-		t.Errorf("%s\na canary is told in %q", tc.reason, got.Message)
+		t.Errorf("%s\na canary is revealed in %q", tc.reason, got.Message)
 	}
 }
 

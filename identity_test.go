@@ -259,9 +259,9 @@ func TestDeleted(t *testing.T) {
 		// resources are what is observed from then on.
 		resources map[string]observation
 	}{
-		"Local":          {reason: "We should wait for the Secret's end where we can read the Secret.", gone: deleting, resources: of(aks, tokenKubeconfig("canary-good"))},
-		"Remote":         {reason: "We should wait for the Object's word where we cannot read the Secret.", remote: true, gone: deleting, resources: of(aks, tokenKubeconfig("canary-good"))},
-		"RenamedBefore":  {reason: "We should follow the input once the Secret is gone, even if the Object does not say so yet.", before: true, resources: of(aks, tokenKubeconfig("canary-good"))},
+		"Local":          {reason: "We should wait for the Secret's end, because we can read the Secret.", gone: deleting, resources: of(aks, tokenKubeconfig("canary-good"))},
+		"Remote":         {reason: "We should wait for the Object's condition, because we cannot read the remote Secret.", remote: true, gone: deleting, resources: of(aks, tokenKubeconfig("canary-good"))},
+		"RenamedBefore":  {reason: "We should follow the input before the Object's condition says so, because the Secret is gone.", before: true, resources: of(aks, tokenKubeconfig("canary-good"))},
 		"KubeconfigGone": {reason: "We should follow the input with the old connection, because the kubeconfig is missing.", before: true, resources: map[string]observation{"cluster": {resource: aks}}},
 	}
 	for name, tc := range cases {

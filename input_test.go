@@ -8,7 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestFatal runs what only a change of the Composition mends.
+// TestFatal checks that the pipeline is stopped by what only a change of the Composition can fix,
+// and that nothing is composed then.
 func TestFatal(t *testing.T) {
 	good := map[string]observation{"cluster": {resource: aks, details: connectionDetails(t, "conn-aks-local.yaml")}}
 
@@ -37,7 +38,7 @@ func TestFatal(t *testing.T) {
 			want:     []string{"cannot unmarshal string into Go struct field Cluster.cluster.shard of type int32"},
 		},
 		"AllErrorsAtOnce": {
-			reason: "Whoever writes a Composition wants to see all that is wrong with it, and where.",
+			reason: "We should report all errors with their paths at once, because they must all be fixed.",
 			input: `
 kubeconfigFrom: {type: CompositeResource, resourceName: x}
 credentials: {type: Magic}
@@ -132,13 +133,13 @@ credentials:
 			},
 		},
 		"CredentialsMissing": {
-			reason:   "We should say what a type needs, because without it there is no plugin to run.",
+			reason:   "We should say what a type needs, because without it Argo CD has no plugin to run.",
 			input:    "credentials: {type: Exec}",
 			observed: good,
 			want:     []string{"credentials.exec: Required value: must be set with type Exec"},
 		},
 		"ServiceAccountNotYet": {
-			reason:   "We should refuse a type that there is not, because it would do nothing.",
+			reason:   "We should refuse a type that does not exist, because it would do nothing.",
 			input:    "credentials: {type: ServiceAccount}",
 			observed: good,
 			want:     []string{`credentials.type: Unsupported value: "ServiceAccount"`},
@@ -156,13 +157,13 @@ credentials:
 			want:     []string{"kubeconfigFrom.secretRef: Required value: must be set with type Secret"},
 		},
 		"SecretRefIncomplete": {
-			reason:   "A cluster-scoped XR has no namespace to look in.",
+			reason:   "We should require a namespace of a cluster-scoped XR, because it has none of its own to look in.",
 			input:    "kubeconfigFrom: {type: Secret, secretRef: {}}",
 			observed: good,
 			want:     []string{"kubeconfigFrom.secretRef.name: Required value: or nameFrom must be set", "kubeconfigFrom.secretRef.namespace: Required value: must be set for cluster-scoped XRs"},
 		},
 		"ClusterSettings": {
-			reason:   "Argo CD would read the Secret otherwise than it is meant, or not at all.",
+			reason:   "We should refuse an invalid namespace and a negative shard, because Argo CD could not read the Secret.",
 			input:    "cluster: {namespaces: [Web], clusterResources: true, shard: -1}",
 			observed: good,
 			want:     []string{"cluster.namespaces[0]: Invalid value", "cluster.shard: Invalid value: -1"},
@@ -237,7 +238,7 @@ credentials: {type: Exec, exec: {command: x, args: [1], env: {A: null}}}`,
 			},
 		},
 		"OutputAuto": {
-			reason:   "We should refuse a type that there is not, because it would do nothing.",
+			reason:   "We should refuse a type that does not exist, because it would do nothing.",
 			input:    "output: {type: Auto}",
 			observed: good,
 			want:     []string{`output.type: Unsupported value: "Auto": supported values: "Object", "Secret"`},
@@ -249,7 +250,7 @@ credentials: {type: Exec, exec: {command: x, args: [1], env: {A: null}}}`,
 			want:     []string{"credentials.exec.config: Invalid value: must be an object"},
 		},
 		"ClusterResourcesWithoutNamespaces": {
-			reason:   "Without namespaces Argo CD manages them anyway.",
+			reason:   "We should refuse clusterResources without namespaces, because Argo CD then manages all resources anyway.",
 			input:    "cluster: {clusterResources: true}",
 			observed: good,
 			want:     []string{"cluster.clusterResources: Forbidden: may only be set with namespaces"},
@@ -273,7 +274,7 @@ credentials: {type: Exec, exec: {command: x, args: [1], env: {A: null}}}`,
 			want:     []string{"kubeconfigFrom.resourceName: Invalid value: \"argocd-cluster\": must not be output.resourceName"},
 		},
 		"SecretOutOfXRsNamespace": {
-			reason:   "A namespaced XR cannot compose into Argo CD's namespace.",
+			reason:   "We should refuse a Secret out of a namespaced XR's namespace, because Crossplane cannot compose it there.",
 			xr:       namespacedXR,
 			input:    "output: {type: Secret}",
 			observed: good,
@@ -286,7 +287,7 @@ credentials: {type: Exec, exec: {command: x, args: [1], env: {A: null}}}`,
 			want:     []string{"output.object.providerConfigRef.kind: Forbidden: may only be set for namespaced XRs"},
 		},
 		"ReservedLabels": {
-			reason: "We should refuse reserved labels that are named, because somebody expects them to be set.",
+			reason: "We should refuse reserved labels by name, because the author expects them to be set.",
 			input: `
 cluster:
   labels: {app.kubernetes.io/instance: x, managed-by: argocd.argoproj.io, crossplane.io/claim-name: x, argocd.fn.crossplane.io/state: active, argocd.argoproj.io/skip-reconcile: "true"}
@@ -308,7 +309,7 @@ cluster:
 			},
 		},
 		"ReservedAnnotations": {
-			reason: "We should refuse reserved annotations that are named, because somebody expects them to be set.",
+			reason: "We should refuse reserved annotations by name, because the author expects them to be set.",
 			input: `
 cluster:
   annotations: {kubectl.kubernetes.io/last-applied-configuration: "{}", crossplane.io/external-name: x, argocd.argoproj.io/auto-label-cluster-info: "true"}
@@ -338,19 +339,19 @@ cluster:
 			want:     []string{"cluster.server: Invalid value: has a query or a fragment"},
 		},
 		"ServerWithPassword": {
-			reason:   "We should not quote a server with a password, because everybody reads events.",
+			reason:   "We should not quote a server with a password, because everyone can read events.",
 			input:    "cluster: {server: 'https://user:canary@api.example.org'}",
 			observed: good,
 			want:     []string{"cluster.server: Invalid value: holds credentials, which are not copied"},
 		},
 		"ServerWithPortZero": {
-			reason:   "We should refuse port 0, because nobody can connect to it.",
+			reason:   "We should refuse port 0, because no server can listen on it.",
 			input:    "cluster: {server: https://api.example.org:0}",
 			observed: good,
 			want:     []string{"cluster.server: Invalid value: has a port that is not between 1 and 65535"},
 		},
 		"ServerWithPortTooLarge": {
-			reason:   "We should refuse port 99999, because there is none.",
+			reason:   "We should refuse port 99999, because ports end at 65535.",
 			input:    `cluster: {server: "api.example.org:99999"}`,
 			observed: good,
 			want:     []string{"cluster.server: Invalid value: has a port that is not between 1 and 65535"},
@@ -368,7 +369,7 @@ cluster:
 			want:     []string{`cluster.tlsServerName: Invalid value: "api.example.org\t": must be a DNS name or an IP address`},
 		},
 		"ProxyWithPassword": {
-			reason:   "We should not quote a proxy with a password, because everybody reads events.",
+			reason:   "We should not quote a proxy with a password, because everyone can read events.",
 			input:    "cluster: {proxyURL: http://user:canary@proxy.example.org:3128}",
 			observed: good,
 			want:     []string{"cluster.proxyURL: Invalid value: holds credentials, which are not copied"},
@@ -380,13 +381,13 @@ cluster:
 			want:     []string{"credentials.exec.command: Required value: must be a credential plugin in Argo CD's image"},
 		},
 		"AWSRole": {
-			reason:   "We should refuse a role of an account of eleven digits, because there is none.",
+			reason:   "We should refuse a role of an account of eleven digits, because an account has twelve.",
 			input:    "credentials: {type: AWS, aws: {clusterName: demo, roleARN: 'arn:aws:iam::12345678901:role/x'}}",
 			observed: good,
 			want:     []string{`credentials.aws.roleARN: Invalid value: "arn:aws:iam::12345678901:role/x": must be a role like arn:aws:iam::123456789012:role/name`},
 		},
 		"AWSProfile": {
-			reason:   "We should refuse a profile that Argo CD's configuration cannot have, because we would not know our own identity in the Secret again.",
+			reason:   "We should refuse a profile with a space at its start, because we could not recognise it in the Secret.",
 			input:    "credentials: {type: AWS, aws: {clusterName: demo, profile: ' demo'}}",
 			observed: good,
 			want:     []string{`credentials.aws.profile: Invalid value: " demo": must be a name of at most 128 characters`},
@@ -462,12 +463,12 @@ cluster:
 			want: []string{`statusFieldPath: Invalid value: "status.conditions"`},
 		},
 		"StatusPathBroken": {
-			reason: "We should refuse what is not a field path, because there is no such field.",
+			reason: "We should refuse what is not a field path, because we could not write to it.",
 			input:  "statusFieldPath: 'status['", observed: good,
 			want: []string{`statusFieldPath: Invalid value: "status["`},
 		},
 		"StatusPathEmpty": {
-			reason: "We should refuse an empty field path, because there is no such field.",
+			reason: "We should refuse an empty field path, because it names no field.",
 			input:  "statusFieldPath: ''", observed: good,
 			want: []string{"statusFieldPath: Required value: must be a field path"},
 		},
@@ -505,7 +506,7 @@ cluster:
 				}
 			}
 			if strings.Contains(got.Fatal, "canary") {
-				t.Errorf("%s\na canary is told in %q", tc.reason, got.Fatal)
+				t.Errorf("%s\na canary is revealed in %q", tc.reason, got.Fatal)
 			}
 		})
 	}

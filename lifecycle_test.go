@@ -15,8 +15,8 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// TestAnyFieldMayVanish deletes each field of a request at a time, but for the registration
-// itself and the input. The registration survives, and stays connected as it was.
+// TestAnyFieldMayVanish checks that a registration stays, and stays connected as it was, whichever
+// field of a request is missing or empty, except for the registration's own and the input's.
 func TestAnyFieldMayVanish(t *testing.T) {
 	h, before := registered(t, tokenKubeconfig("canary-good"))
 	deleted := 0
@@ -89,8 +89,8 @@ func TestAnyFieldMayVanish(t *testing.T) {
 	}
 }
 
-// TestRandomWalk walks through random sequences of what may be observed, and checks after
-// every step that the registration is there, whole, and of one observed kubeconfig.
+// TestRandomWalk checks, after every step of random sequences of what may be observed, that the
+// registration exists, is whole, and is of one observed kubeconfig.
 func TestRandomWalk(t *testing.T) {
 	const (
 		walks = 40
@@ -156,7 +156,7 @@ users: [{name: v, user: {token: canary-other}}, {name: u, user: {token: canary-%
 	}
 }
 
-// TestDeterministic runs the function a hundred times, with maps in all their orders.
+// TestDeterministic checks that a hundred calls give the same bytes, whatever the order of maps.
 func TestDeterministic(t *testing.T) {
 	h, _ := registered(t, tokenKubeconfig("canary-good"))
 	broken := *h

@@ -27,8 +27,8 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// TestServe starts the function by its command line, and asks it how it is, for its
-// metrics, and to run.
+// TestServe checks that the function which its command line starts is healthy, serves metrics, and
+// answers large requests.
 func TestServe(t *testing.T) {
 	address, metrics := freeAddress(t), freeAddress(t)
 	cli := &CLI{}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestRefused runs kubeconfigs that nobody could connect with, or that Argo CD must not
-// connect with.
+// TestRefused checks that a cluster is not registered by a kubeconfig that Argo CD cannot connect
+// with, or must not, and that the condition says what to do.
 func TestRefused(t *testing.T) {
 	const loopback = "the kubeconfig's server is a loopback address, which Argo CD would resolve to its own Pod. Set cluster.server to an address that Argo CD can reach"
 	invalid, unsupported := reasonInvalidKubeconfig, reasonUnsupportedCredentials
@@ -27,18 +27,18 @@ func TestRefused(t *testing.T) {
 
 	cases := map[string]notRegistered{
 		"FileReferenceOfClusterWithOwnIdentity": {
-			reason:   "The way to the server is taken from the kubeconfig whoever Argo CD is.",
+			reason:   "We should refuse a CA in a file even with Argo CD's own identity, because the server comes from the kubeconfig.",
 			input:    "credentials: {type: GCP}",
 			observed: publishing(sample(t, "edge-file-refs.yaml")),
 			want:     refusal{reason: invalid, message: "the kubeconfig's cluster refers to a file (certificate-authority); embed it as certificate-authority-data"},
 		},
 		"DuplicateUser": {
-			reason:   "The decoder's error quotes both tokens.",
+			reason:   "We should drop the decoder's error, because it quotes both tokens.",
 			observed: publishing(sample(t, "edge-duplicate-user.yaml")),
 			want:     refusal{reason: invalid, message: "the kubeconfig cannot be decoded"},
 		},
 		"UnknownAnchor": {
-			reason:   "The decoder's error quotes the anchor.",
+			reason:   "We should drop the decoder's error, because it quotes the anchor.",
 			observed: publishing("token: *canary-token"),
 			want:     refusal{reason: invalid, message: "the kubeconfig cannot be decoded"},
 		},
@@ -48,7 +48,7 @@ func TestRefused(t *testing.T) {
 			want:     refusal{reason: invalid, message: "the kubeconfig is not valid YAML, JSON or base64"},
 		},
 		"OtherKind": {
-			reason:   "We should refuse another kind of object, because it says nothing of how to connect.",
+			reason:   "We should refuse another kind of object, because it does not say how to connect.",
 			observed: publishing("{apiVersion: v1, kind: Secret}"),
 			want:     refusal{reason: invalid, message: "the kubeconfig cannot be decoded"},
 		},
@@ -58,17 +58,17 @@ func TestRefused(t *testing.T) {
 			want:     refusal{reason: invalid, message: "larger than 512 KiB"},
 		},
 		"FileReferences": {
-			reason:   "A file of the function's own machine must not become a credential.",
+			reason:   "We should refuse files, because a file of the function's own container must not become a credential.",
 			observed: publishing(sample(t, "edge-file-refs.yaml")),
 			want:     refusal{reason: invalid, message: "the kubeconfig's cluster refers to a file (certificate-authority); embed it as certificate-authority-data"},
 		},
 		"TokenFile": {
-			reason:   "A file of the function's own machine must not become a credential.",
+			reason:   "We should refuse files, because a file of the function's own container must not become a credential.",
 			observed: user("tokenFile: /etc/hostname, token: canary-token"),
 			want:     refusal{reason: unsupported, message: "refers to files (client-certificate, client-key or tokenFile)"},
 		},
 		"Impersonation": {
-			reason:   "Argo CD cannot impersonate, and without it would have other rights.",
+			reason:   "We should refuse impersonation, because Argo CD cannot impersonate and would have other rights.",
 			observed: publishing(sample(t, "edge-impersonate.yaml")),
 			want:     refusal{reason: unsupported, message: "the kubeconfig's user uses impersonation, which Argo CD does not support"},
 		},
@@ -93,12 +93,12 @@ func TestRefused(t *testing.T) {
 			want:     refusal{reason: unsupported, message: "the kubeconfig's user uses impersonation, which Argo CD does not support"},
 		},
 		"InsecureWithCA": {
-			reason:   "We should refuse a server that is not verified, because it could be anybody's.",
+			reason:   "We should refuse a server that is not verified, because another server could take its place.",
 			observed: publishing(sample(t, "edge-insecure-with-ca.yaml")),
 			want:     refusal{reason: invalid, message: "sets insecure-skip-tls-verify, so the server would not be verified"},
 		},
 		"InClusterServer": {
-			reason:   "Argo CD takes it for its own cluster.",
+			reason:   "We should refuse an in-cluster address, because Argo CD takes it for its own cluster.",
 			observed: publishing(sample(t, "edge-in-cluster-server.yaml")),
 			want:     refusal{reason: invalid, message: "is an in-cluster address, which Argo CD takes for the cluster it runs in"},
 		},
@@ -138,12 +138,12 @@ func TestRefused(t *testing.T) {
 			want:     refusal{reason: invalid, message: "the kubeconfig's server is empty"},
 		},
 		"ServerWithPassword": {
-			reason:   "We should refuse a server with a password, because Argo CD shows servers to everybody.",
+			reason:   "We should refuse a server with a password, because Argo CD shows servers to everyone.",
 			observed: server("https://user:canary-password@api.example.org"),
 			want:     refusal{reason: invalid, message: "the kubeconfig's server holds credentials, which are not copied"},
 		},
 		"ServerNoURL": {
-			reason:   "We should not quote a server that is no URL, because it may hold anything.",
+			reason:   "We should not quote a server that is not a URL, because it may hold anything.",
 			observed: server("https://api.example.org:canary-port"),
 			want:     refusal{reason: invalid, message: "the kubeconfig's server is not a URL like https://host:port"},
 		},
@@ -163,7 +163,7 @@ func TestRefused(t *testing.T) {
 			want:     refusal{reason: invalid, message: "the kubeconfig's proxy-url does not use http or https or socks5"},
 		},
 		"ProxyNoURL": {
-			reason:   "We should refuse a proxy that is no URL, because Argo CD fails on it.",
+			reason:   "We should refuse a proxy that is not a URL, because Argo CD fails on it.",
 			observed: cluster(`proxy-url: "proxy.example.org:canary"`),
 			want:     refusal{reason: invalid, message: "the kubeconfig's proxy-url is not a URL like http://host:port"},
 		},
@@ -178,28 +178,28 @@ func TestRefused(t *testing.T) {
 			want:     refusal{reason: invalid, message: "has no context"},
 		},
 		"SeveralContexts": {
-			reason:   "Which one is meant is not for the function to guess.",
+			reason:   "We should refuse several contexts, because we cannot know which one is meant.",
 			observed: publishing(strings.Replace(sample(t, "kc-rancher-ace.yaml"), "current-context", "was", 1)),
 			want:     refusal{reason: invalid, message: "the kubeconfig has 2 contexts and no current-context; set kubeconfigFrom.context"},
 		},
 		"DanglingCurrentContext": {
-			reason:   "A wrong context is not replaced by another.",
+			reason:   "We should refuse a missing current-context, because another context may be of another cluster.",
 			observed: publishing(strings.Replace(sample(t, "kc-rancher-ace.yaml"), "current-context: demo", "current-context: canary-other", 1)),
 			want:     refusal{reason: invalid, message: "does not have the context that its current-context names"},
 		},
 		"UnknownContext": {
-			reason:   "The input's context must be there.",
+			reason:   "We should refuse a missing context of the input, because another context may be of another cluster.",
 			input:    "kubeconfigFrom: {context: admin}",
 			observed: good,
 			want:     refusal{reason: invalid, message: "the kubeconfig does not have the context set in kubeconfigFrom.context"},
 		},
 		"DanglingCluster": {
-			reason:   "Another cluster would be sent this one's credential.",
+			reason:   "We should refuse a missing cluster, because another cluster would receive this one's credentials.",
 			observed: publishing(strings.Replace(kubeconfigOf("https://api.example.org", "token: canary-token"), "{cluster: c,", "{cluster: other,", 1)),
 			want:     refusal{reason: invalid, message: "names a cluster that the kubeconfig does not have"},
 		},
 		"DanglingUser": {
-			reason:   "Another user's credential is not for this cluster.",
+			reason:   "We should refuse a missing user, because another user's credentials are not for this cluster.",
 			observed: publishing(strings.Replace(kubeconfigOf("https://api.example.org", "token: canary-token"), "user: u}", "user: other}", 1)),
 			want:     refusal{reason: invalid, message: "names a user that the kubeconfig does not have"},
 		},
@@ -214,7 +214,7 @@ func TestRefused(t *testing.T) {
 			want:     refusal{reason: invalid, message: "token holds a space or a control character"},
 		},
 		"CertificateWithoutKey": {
-			reason:   "We should refuse a certificate without its key, because nobody can authenticate by it.",
+			reason:   "We should refuse a certificate without its key, because Argo CD cannot authenticate by it.",
 			observed: user("client-certificate-data: Y2FuYXJ5, username: admin, password: canary-password"),
 			want:     refusal{reason: invalid, message: "has only one of client-certificate-data and client-key-data"},
 		},
@@ -229,27 +229,27 @@ func TestRefused(t *testing.T) {
 			want:     refusal{reason: invalid, message: "do not belong together"},
 		},
 		"UsernameWithoutPassword": {
-			reason:   "We should refuse a username without a password, because nobody can authenticate by it.",
+			reason:   "We should refuse a username without a password, because Argo CD cannot authenticate by it.",
 			observed: user("username: admin"),
 			want:     refusal{reason: unsupported, message: "has no credentials"},
 		},
 		"UnknownPlugin": {
-			reason:   "A command of a kubeconfig is never passed on, nor are its arguments told.",
+			reason:   "We should refuse an unknown plugin and not quote its arguments, because the kubeconfig could run anything.",
 			observed: exec("command: /usr/bin/evil-plugin, args: [canary-argument]"),
 			want:     refusal{reason: unsupported, message: "runs the plugin evil-plugin, which has no equivalent in Argo CD"},
 		},
 		"UnnameablePlugin": {
-			reason:   "A name may be anything, and then is not told.",
+			reason:   "We should not quote a plugin that does not look like a name, because it may hold a secret.",
 			observed: exec(`command: "sh -c 'curl canary'"`),
 			want:     refusal{reason: unsupported, message: "runs the plugin (name withheld), which has no equivalent in Argo CD"},
 		},
 		"UnknownAuthProvider": {
-			reason:   "We should refuse an auth-provider that no plugin of Argo CD's replaces.",
+			reason:   "We should refuse an unknown auth-provider, because Argo CD has no plugin for it.",
 			observed: user("auth-provider: {name: oidc, config: {client-secret: canary-secret}}"),
 			want:     refusal{reason: unsupported, message: "has the auth-provider oidc"},
 		},
 		"AWSRoleAndProfile": {
-			reason:   "The kubeconfig's writer does not choose whom Argo CD poses as.",
+			reason:   "We should refuse a role, because a kubeconfig must not choose the identity that Argo CD uses.",
 			observed: publishing(sample(t, "kc-eks-awscli-exec.yaml")),
 			want:     refusal{reason: unsupported, message: "runs aws with --role-arn, which would let the kubeconfig choose the identity that Argo CD uses; set credentials.type AWS and credentials.aws.roleARN instead"},
 		},
@@ -284,22 +284,22 @@ func TestRefused(t *testing.T) {
 			want:     refusal{reason: unsupported, message: "aws-iam-authenticator with --role"},
 		},
 		"KubeloginSecret": {
-			reason:   "A client secret in a kubeconfig names the caller.",
+			reason:   "We should refuse a client secret, because a kubeconfig must not choose the identity that Argo CD uses.",
 			observed: exec("command: kubelogin, args: [get-token, --login, spn, --client-secret, canary-secret]"),
 			want:     refusal{reason: unsupported, message: "kubelogin with --client-secret"},
 		},
 		"KubeloginAuthority": {
-			reason:   "Argo CD's own token must not be sent to an authority of the kubeconfig's.",
+			reason:   "We should refuse an authority, because the kubeconfig's authority would receive Argo CD's own token.",
 			observed: exec("command: kubelogin, args: [get-token, --authority-host, https://canary.example.org]"),
 			want:     refusal{reason: unsupported, message: "kubelogin with --authority-host"},
 		},
 		"KubeloginUnknownFlag": {
-			reason:   "The library's error quotes the flag.",
+			reason:   "We should drop the flag library's error, because it quotes the flag.",
 			observed: exec("command: kubelogin, args: [get-token, --canary-flag]"),
 			want:     refusal{reason: unsupported, message: "kubelogin with arguments that have no"},
 		},
 		"KubeloginEnvironment": {
-			reason:   "AzureStackCloud has its client read a file.",
+			reason:   "We should refuse AzureStackCloud, because its client reads a file.",
 			observed: exec("command: kubelogin, args: [get-token, -e, AzureStackCloud]"),
 			want:     refusal{reason: unsupported, message: "names an unknown Azure environment"},
 		},
@@ -324,18 +324,18 @@ func TestRefused(t *testing.T) {
 			want:     refusal{reason: unsupported, message: "with environment variables that could change the identity Argo CD uses"},
 		},
 		"PluginWhereNoneIsTaken": {
-			reason:   "Credentials of type Kubeconfig are those that the kubeconfig holds.",
+			reason:   "We should refuse a plugin with type Kubeconfig, because the author wants only what the kubeconfig holds.",
 			input:    "credentials: {type: Kubeconfig}",
 			observed: clusterOf(aks, connectionDetails(t, "conn-aks-aad.yaml")),
 			want:     refusal{reason: unsupported, message: "credentials.type Kubeconfig accepts nothing else"},
 		},
 		"PortZero": {
-			reason:   "We should refuse port 0, because nobody can connect to it.",
+			reason:   "We should refuse port 0, because no server can listen on it.",
 			observed: server("https://api.example.org:0"),
 			want:     refusal{reason: invalid, message: "the kubeconfig's server has a port that is not between 1 and 65535"},
 		},
 		"PortTooLarge": {
-			reason:   "We should refuse port 99999, because there is none.",
+			reason:   "We should refuse port 99999, because ports end at 65535.",
 			observed: server("https://api.example.org:99999"),
 			want:     refusal{reason: invalid, message: "the kubeconfig's server has a port that is not between 1 and 65535"},
 		},

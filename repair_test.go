@@ -98,7 +98,7 @@ func TestRotation(t *testing.T) {
 		// hidden says that the provider hides at first what it saw of the data.
 		hidden bool
 	}{
-		"Plain":    {reason: "We should wait for the provider, because nobody changed what we wrote."},
+		"Plain":    {reason: "We should wait for the provider, because the Secret is as we wrote it before."},
 		"Labelled": {reason: "We should wait for the provider, because somebody only added a label.", before: labelled, hidden: true},
 		"Remote":   {reason: "We should wait for the provider, because only it can read the remote Secret.", input: "output: {argoCD: Remote}"},
 	}

@@ -11,10 +11,9 @@ import (
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
 
-// TestConnectionSecretRequired checks that Crossplane is to watch a composed resource's
-// connection Secret and the cluster Secret where it can, and then runs the pipeline less
-// often.
-func TestConnectionSecretRequired(t *testing.T) {
+// TestRequirements checks that Crossplane is made to watch a composed resource's connection Secret
+// and the cluster Secrets where it can, and then runs the pipeline less often.
+func TestRequirements(t *testing.T) {
 	token := func(token string) map[string]string {
 		return map[string]string{"kubeconfig": tokenKubeconfig(token)}
 	}
@@ -52,7 +51,7 @@ func TestConnectionSecretRequired(t *testing.T) {
 		want   want
 	}{
 		"NotAdvertised": {
-			reason: "We should not ask a Crossplane that may not read Secrets to, and judge by the Object's conditions.",
+			reason: "We should judge by the Object's conditions, because Crossplane does not say that it can read Secrets.",
 			xr:     legacyXR, cluster: aks, details: details, registered: true,
 			want: want{condition: "TRUE/Registered", ready: "READY_TRUE"},
 		},
@@ -74,12 +73,12 @@ func TestConnectionSecretRequired(t *testing.T) {
 			want: want{condition: "TRUE/Updating", ready: "READY_TRUE"},
 		},
 		"Registering": {
-			reason: "We should look at the cluster each minute until it is registered, because nothing tells when it is.",
+			reason: "We should look at the cluster each minute until it is registered, because Crossplane does not watch for that.",
 			xr:     legacyXR, cluster: aks, details: details, capabilities: advertised,
 			want: want{requires: []string{clusterSecret, sameName, sameServer, connection}, condition: "FALSE/Registering", ready: "READY_FALSE"},
 		},
 		"Waiting": {
-			reason: "We should watch the connection Secret even before it is there, because it is what we wait for.",
+			reason: "We should watch the connection Secret before it exists, because we wait for it.",
 			xr:     legacyXR, cluster: aks, capabilities: advertised,
 			want: want{requires: []string{clusterSecret, connection}, condition: "FALSE/WaitingForKubeconfig"},
 		},

@@ -84,7 +84,7 @@ func (s *stub) RunFunction(context.Context, *fnv1.RunFunctionRequest) (*fnv1.Run
 	return s.answer(), nil
 }
 
-// TestStop ends the function while a call runs. The call still gets its answer.
+// TestStop checks that a call which runs while the function is stopped gets its answer.
 func TestStop(t *testing.T) {
 	address := freeAddress(t)
 	running, finish := make(chan struct{}), make(chan struct{})
@@ -123,8 +123,8 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// TestPanic has a call panic with a credential. The next call is answered, and neither the
-// error nor the log has the credential.
+// TestPanic checks that a call which panics with a credential reveals it neither in its error nor in
+// the log, and that the next call is answered.
 func TestPanic(t *testing.T) {
 	address := freeAddress(t)
 	calls := 0
@@ -150,7 +150,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// TestAddressInUse starts the function where another one already serves.
+// TestAddressInUse checks that the function ends with an error that names the flag if it cannot
+// serve.
 func TestAddressInUse(t *testing.T) {
 	address, metrics := freeAddress(t), freeAddress(t)
 	go func() { _ = commandLine(address, metrics).serve(t.Context(), &nothing{}, logging.NewNopLogger()) }()
@@ -202,8 +203,8 @@ func hostile() map[string][]byte {
 	}
 }
 
-// TestMemory has a process of the function serve hostile requests of 4 MiB, and compares its
-// memory with that of a process that does nothing with them.
+// TestMemory checks that hostile requests of 4 MiB cost the function little more memory than one
+// that does nothing with them.
 func TestMemory(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("reads /proc")

@@ -11,8 +11,8 @@ import (
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
 
-// TestSecretSource runs the function as Crossplane does: what it requires in one call is
-// there in the next.
+// TestSecretSource checks how a Secret with a kubeconfig is required, and used once Crossplane has
+// read it.
 func TestSecretSource(t *testing.T) {
 	capi := `
 apiVersion: v1
@@ -34,18 +34,18 @@ data: {value: ` + base64.StdEncoding.EncodeToString([]byte(sample(t, "kc-capi.ya
 		found []string
 	}{
 		"FirstCall": {
-			reason:       "The Secret is required, and not read yet.",
+			reason:       "We should wait for the Secret, because Crossplane reads it for the next call.",
 			xr:           legacyXR,
 			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
 			capabilities: advertised,
 		},
 		"OldCrossplane": {
-			reason: "Crossplane v1 does not read Secrets, which is said, since it would be waited for in vain.",
+			reason: "We should say that Crossplane v1 does not read Secrets, because waiting would not help.",
 			xr:     legacyXR,
 			input:  "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
 		},
 		"Absent": {
-			reason:       "A Secret that is not there may be there later.",
+			reason:       "We should wait for a missing Secret, because it may be made later.",
 			xr:           legacyXR,
 			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
 			capabilities: advertised,
@@ -59,20 +59,20 @@ data: {value: ` + base64.StdEncoding.EncodeToString([]byte(sample(t, "kc-capi.ya
 			found:        []string{"{apiVersion: v1, kind: Secret}"},
 		},
 		"NoBase64": {
-			reason:       "Data that no API server has written is no kubeconfig.",
+			reason:       "We should wait for data that is not base64, because no API server wrote it.",
 			xr:           legacyXR,
 			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
 			capabilities: advertised,
 			found:        []string{"{apiVersion: v1, kind: Secret, data: {kubeconfig: '!!!'}}"},
 		},
 		"ClusterAPI": {
-			reason: "Cluster API's Secret works without a key, with Crossplane of v2.0 and v2.1 too.",
+			reason: "We should find Cluster API's key, and require the Secret where Crossplane does not say what it can do, because v2.0 and v2.1 do not.",
 			xr:     legacyXR,
 			input:  "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, nameFrom: {fieldPath: spec.parameters.kubeconfigSecret}}}",
 			found:  []string{capi},
 		},
 		"NamespacedXR": {
-			reason:       "A namespaced XR looks in its own namespace.",
+			reason:       "We should look in a namespaced XR's own namespace, because its user may read that anyway.",
 			xr:           namespacedXR,
 			input:        "kubeconfigFrom: {type: Secret, secretRef: {name: prod}, key: value}",
 			capabilities: advertised,
@@ -113,7 +113,7 @@ data: {value: ` + base64.StdEncoding.EncodeToString([]byte(sample(t, "kc-capi.ya
 			found:        []string{capi},
 		},
 		"AzureByType": {
-			reason:       "We should use Argo CD's own identity where the Composition's author names the type and no cloud says which server is right.",
+			reason:       "We should use Argo CD's own identity, because the author sets the type and chooses the Secret.",
 			xr:           legacyXR,
 			input:        "credentials: {type: Azure}\nkubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi-demo-kubeconfig}}",
 			capabilities: advertised,
@@ -126,7 +126,7 @@ data: {value: ` + base64.StdEncoding.EncodeToString([]byte(sample(t, "kc-capi.ya
 			capabilities: advertised,
 		},
 		"GKEWithoutCredentials": {
-			reason:       "Whoever can write a Secret must not have Argo CD send them its Google token.",
+			reason:       "We should refuse a kubeconfig without credentials from a Secret, because its writer would receive Argo CD's Google token.",
 			xr:           legacyXR,
 			input:        "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: x}}",
 			capabilities: advertised,
@@ -149,7 +149,7 @@ data: {value: ` + base64.StdEncoding.EncodeToString([]byte(sample(t, "kc-capi.ya
 	}
 }
 
-// TestProviderKeys checks each provider's layout of connection details.
+// TestProviderKeys checks that a kubeconfig is found under each provider's keys.
 func TestProviderKeys(t *testing.T) {
 	kc := kubeconfigOf("https://[2001:db8::1]:6443/path/", `token: "fake-token\n"`)
 	encoded := base64.StdEncoding.EncodeToString([]byte(kc))
@@ -159,29 +159,29 @@ func TestProviderKeys(t *testing.T) {
 		reason  string
 		details map[string]string
 	}{
-		"Azure":           {"The upjet provider of Azure.", map[string]string{"kubeconfig": kc, "attribute.kube_config_raw": "canary", "attribute.kube_admin_config_raw": "canary"}},
-		"AzureRaw":        {"The same without the copy.", map[string]string{"attribute.kube_config_raw": kc, "attribute.kube_admin_config_raw": "canary"}},
+		"Azure":           {"We should prefer the plain key, because the other ones of Azure's provider may be for an administrator.", map[string]string{"kubeconfig": kc, "attribute.kube_config_raw": "canary", "attribute.kube_admin_config_raw": "canary"}},
+		"AzureRaw":        {"We should find Azure's attribute, because the provider may not publish the plain key.", map[string]string{"attribute.kube_config_raw": kc, "attribute.kube_admin_config_raw": "canary"}},
 		"DigitalOcean":    {"We should find DigitalOcean's key, because it has no key kubeconfig.", map[string]string{"attribute.kube_config.0.raw_config": kc, "attribute.kube_config.0.token": "canary"}},
 		"Scaleway":        {"We should find Scaleway's key, because it has no key kubeconfig either.", map[string]string{"attribute.kubeconfig.0.config_file": kc, "attribute.kubeconfig.0.token": "canary"}},
 		"Linode":          {"We should decode base64, because Linode's attribute is base64 text.", map[string]string{"attribute.kubeconfig": encoded}},
 		"Vultr":           {"We should decode base64 with line breaks, because Vultr's attribute has them.", map[string]string{"attribute.kube_config": wrapped}},
-		"Civo":            {"It has the plain key.", map[string]string{"kubeconfig": kc}},
-		"ClusterAPI":      {"A generic key.", map[string]string{"value": kc}},
-		"VCluster":        {"Another one, beside keys that are not kubeconfigs.", map[string]string{"config": kc, "value": "{}", "certificate-authority": "canary", "client-key": "canary"}},
-		"Helm":            {"A key with an ending.", map[string]string{"value.yaml": kc}},
-		"OpenStackMagnum": {"We should find the attribute of OpenStack Magnum, which has no index.", map[string]string{"attribute.kubeconfig.raw_config": kc, "attribute.kubeconfig.client_key": "canary"}},
-		"KubeconfigYAML":  {"We should find a key with an ending.", map[string]string{"kubeconfig.yaml": kc}},
-		"KubeconfigJSON":  {"We should find a key with an ending.", map[string]string{"kubeconfig.json": kc}},
+		"Civo":            {"We should find the plain key, because most providers publish it.", map[string]string{"kubeconfig": kc}},
+		"ClusterAPI":      {"We should find a generic key, because Cluster API publishes no other.", map[string]string{"value": kc}},
+		"VCluster":        {"We should find the one generic key that holds a kubeconfig, because vCluster's Secret has others.", map[string]string{"config": kc, "value": "{}", "certificate-authority": "canary", "client-key": "canary"}},
+		"Helm":            {"We should find a key with an ending, because Helm charts write files.", map[string]string{"value.yaml": kc}},
+		"OpenStackMagnum": {"We should find OpenStack Magnum's attribute, because it has no index.", map[string]string{"attribute.kubeconfig.raw_config": kc, "attribute.kubeconfig.client_key": "canary"}},
+		"KubeconfigYAML":  {"We should find a key with an ending, because some tools write files.", map[string]string{"kubeconfig.yaml": kc}},
+		"KubeconfigJSON":  {"We should find a key with an ending, because some tools write files.", map[string]string{"kubeconfig.json": kc}},
 		"Kamaji":          {"We should find Kamaji's key, because it publishes no other.", map[string]string{"admin.conf": kc}},
 		"KamajiInCluster": {"We should find Kamaji's other key, because some publish only that.", map[string]string{"admin.svc": kc}},
-		"TerraformRaw":    {"We should find the usual output of Terraform's modules.", map[string]string{"kube_config_raw": kc}},
-		"Terraform":       {"We should find the other usual output of Terraform's modules.", map[string]string{"kube_config": kc}},
+		"TerraformRaw":    {"We should find kube_config_raw, because Terraform's modules publish it.", map[string]string{"kube_config_raw": kc}},
+		"Terraform":       {"We should find kube_config, because Terraform's modules publish it.", map[string]string{"kube_config": kc}},
 		"GenericKeysOfOtherThings": {"We should skip each generic key that holds something else, because the last may hold the kubeconfig.", map[string]string{
 			"value": "{}", "value.yaml": "text", "config": "[]", "kubeconfig.yaml": "canary: [", "kubeconfig.json": "{}",
 			"kube_config_raw": "Y2FuYXJ5", "kube_config": "a: canary-b", "admin.conf": "[client]", "admin.svc": kc,
 		}},
 		"KnownBeforeGeneric": {"We should prefer a provider's own key to a generic one, because it says what it is.", map[string]string{"attribute.kubeconfig.raw_config": kc, "value": kubeconfigOf("https://other.example.org", "token: canary-other")}},
-		"EmptyFirst":         {"A key that is not filled in is as good as none.", map[string]string{"kubeconfig": "", "value": kc}},
+		"EmptyFirst":         {"We should skip an empty key, because another one may hold the kubeconfig.", map[string]string{"kubeconfig": "", "value": kc}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -204,19 +204,19 @@ func TestNoSource(t *testing.T) {
 			want:   refusal{reason: reasonWaitingForKubeconfig, message: "no composed resource has published a kubeconfig under a well-known key; check that the cluster sets spec.writeConnectionSecretToRef. For another key set kubeconfigFrom.key, and for a Secret that is not composed set kubeconfigFrom.type: Secret"},
 		},
 		"NoConnectionDetails": {
-			reason:   "The cluster is there, but not its Secret.",
+			reason:   "We should wait for connection details, because the provider has not published them yet.",
 			input:    "kubeconfigFrom: {resourceName: cluster}",
 			observed: clusterOf(aks, nil),
 			want:     refusal{reason: reasonWaitingForKubeconfig, message: `composed resource "cluster" has no connection details; its provider has not published them`},
 		},
 		"NoConnectionSecretRef": {
-			reason:   "A cluster that publishes no connection details never will have a kubeconfig.",
+			reason:   "We should ask for writeConnectionSecretToRef, because the cluster publishes nothing without it.",
 			input:    "kubeconfigFrom: {resourceName: cluster}",
 			observed: clusterOf(bucket, nil),
 			want:     refusal{reason: reasonWaitingForKubeconfig, message: `composed resource "cluster" has no connection details; set spec.writeConnectionSecretToRef on it`},
 		},
 		"NotObserved": {
-			reason: "The cluster is not there yet.",
+			reason: "We should wait for the named resource, because it may be composed later.",
 			input:  "kubeconfigFrom: {resourceName: cluster}",
 			want:   refusal{reason: reasonWaitingForKubeconfig, message: `waiting for composed resource "cluster", which does not exist`},
 		},
@@ -226,7 +226,7 @@ func TestNoSource(t *testing.T) {
 			want:     refusal{reason: reasonWaitingForKubeconfig, message: "no composed resource has published a kubeconfig under a well-known key"},
 		},
 		"UnknownKeys": {
-			reason:   "A kubeconfig under a key that nobody knows can be named.",
+			reason:   "We should ask for the key, because none of the keys is one that we know.",
 			input:    "kubeconfigFrom: {resourceName: cluster}",
 			observed: clusterOf(bucket, map[string]string{"my-kubeconfig": "x"}),
 			want:     refusal{reason: reasonWaitingForKubeconfig, message: `composed resource "cluster" has no kubeconfig under any well-known key; set kubeconfigFrom.key. For a Secret that is not composed set kubeconfigFrom.type: Secret`},
@@ -238,7 +238,7 @@ func TestNoSource(t *testing.T) {
 			want:     refusal{reason: reasonWaitingForKubeconfig, message: `composed resource "cluster" has no kubeconfig under the key "attribute.kube_admin_config_raw"; check kubeconfigFrom.key`},
 		},
 		"ModernXRAsSource": {
-			reason: "Modern XRs have no connection details.",
+			reason: "We should say what to set instead, because modern XRs have no connection details.",
 			xr:     namespacedXR,
 			input:  "kubeconfigFrom: {type: CompositeResource}",
 			want:   refusal{reason: reasonWaitingForKubeconfig, message: "the XR has no connection details; only legacy (v1-style) XRs have them. Set kubeconfigFrom.type to ComposedResource or Secret"},
@@ -266,7 +266,7 @@ func TestNoSource(t *testing.T) {
 			want: refusal{reason: reasonWaitingForKubeconfig, message: "no composed resource has published a kubeconfig under a well-known key"},
 		},
 		"ServerFieldMissingToo": {
-			reason:   "We should wait for both and say so, because a fatal result would keep the cluster itself from being created.",
+			reason:   "We should wait for both, because a fatal result would keep the cluster itself from being created.",
 			input:    "cluster: {serverFrom: {fieldPath: spec.parameters.missing}}",
 			observed: publishing(""),
 			want:     refusal{reason: reasonWaitingForKubeconfig, message: "no composed resource has published a kubeconfig under a well-known key; check that the cluster sets spec.writeConnectionSecretToRef. For another key set kubeconfigFrom.key, and for a Secret that is not composed set kubeconfigFrom.type: Secret. Waiting for the XR's field spec.parameters.missing, which is not set"},
