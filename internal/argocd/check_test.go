@@ -36,6 +36,7 @@ func certificateConfig(t testing.TB) *ClusterConfig {
 	return cfg
 }
 
+// TestParseClusterConfig checks that only a config which this function could have written is parsed.
 func TestParseClusterConfig(t *testing.T) {
 	type want struct {
 		cfg *ClusterConfig
@@ -47,22 +48,22 @@ func TestParseClusterConfig(t *testing.T) {
 		config string
 		want   want
 	}{
-		"Config":          {"We should read what we write.", `{"bearerToken":"x","tlsClientConfig":{"insecure":true,"serverName":"a"}}`, want{cfg: &ClusterConfig{BearerToken: "x", TLSClientConfig: TLSClientConfig{Insecure: true, ServerName: "a"}}}},
-		"Whitespace":      {"White space makes no difference.", " {\n} ", want{cfg: &ClusterConfig{}}},
-		"Empty":           {"We should refuse nothing.", "", want{err: unreadable}},
-		"Null":            {"We should refuse null, which is JSON of any type.", "null", want{err: unreadable}},
-		"Array":           {"We should refuse other types.", "[]", want{err: unreadable}},
-		"Garbage":         {"We should refuse what is not JSON.", "{canary", want{err: unreadable}},
-		"Trailing":        {"We should refuse what comes after the config.", "{}{}", want{err: unreadable}},
-		"UnknownField":    {"We should refuse fields that we do not know.", `{"canary":"x"}`, want{err: unreadable}},
-		"UnknownNested":   {"Wherever they are.", `{"execProviderConfig":{"command":"x","canary":"x"}}`, want{err: unreadable}},
-		"OtherCase":       {"Argo CD's decoder takes a field in any case, so we should not overlook it.", `{"BearerToken":"x"}`, want{err: unreadable}},
-		"Duplicate":       {"We should refuse a field that is there twice.", `{"bearerToken":"canary","bearerToken":"x"}`, want{err: unreadable}},
-		"DuplicateInMap":  {"In a map, too.", `{"execProviderConfig":{"command":"x","env":{"canary":"x","canary":"y"}}}`, want{err: unreadable}},
-		"TextForBoolean":  {"Argo CD fails on another type.", `{"tlsClientConfig":{"insecure":"canary"}}`, want{err: unreadable}},
-		"NotBase64":       {"Argo CD fails on what is not base64.", `{"tlsClientConfig":{"caData":"canary!"}}`, want{err: unreadable}},
-		"EnvironmentList": {"Argo CD fails on a list.", `{"execProviderConfig":{"env":[{"name":"canary"}]}}`, want{err: unreadable}},
-		"TooLarge":        {"We should not parse what no Secret can hold.", `{"bearerToken":"` + strings.Repeat("x", MaxConfigSize) + `"}`, want{err: "the config is larger than a Secret can be"}},
+		"Config":          {"We should read a config, because this function writes one.", `{"bearerToken":"x","tlsClientConfig":{"insecure":true,"serverName":"a"}}`, want{cfg: &ClusterConfig{BearerToken: "x", TLSClientConfig: TLSClientConfig{Insecure: true, ServerName: "a"}}}},
+		"Whitespace":      {"We should read a config with white space, because JSON may have some.", " {\n} ", want{cfg: &ClusterConfig{}}},
+		"Empty":           {"We should refuse an empty config, because Argo CD cannot parse it.", "", want{err: unreadable}},
+		"Null":            {"We should refuse null, because JSON takes it for any type.", "null", want{err: unreadable}},
+		"Array":           {"We should refuse an array, because a config is an object.", "[]", want{err: unreadable}},
+		"Garbage":         {"We should refuse what is not JSON, because Argo CD cannot parse it.", "{canary", want{err: unreadable}},
+		"Trailing":        {"We should refuse what comes after the config, because this function writes nothing there.", "{}{}", want{err: unreadable}},
+		"UnknownField":    {"We should refuse unknown fields, because Argo CD may use them.", `{"canary":"x"}`, want{err: unreadable}},
+		"UnknownNested":   {"We should refuse unknown fields of a plugin, because Argo CD may use them.", `{"execProviderConfig":{"command":"x","canary":"x"}}`, want{err: unreadable}},
+		"OtherCase":       {"We should refuse a field in other letters, because Argo CD's decoder takes it in any case.", `{"BearerToken":"x"}`, want{err: unreadable}},
+		"Duplicate":       {"We should refuse a field that is given twice, because readers may use either.", `{"bearerToken":"canary","bearerToken":"x"}`, want{err: unreadable}},
+		"DuplicateInMap":  {"We should refuse a variable that is given twice, because readers may use either.", `{"execProviderConfig":{"command":"x","env":{"canary":"x","canary":"y"}}}`, want{err: unreadable}},
+		"TextForBoolean":  {"We should refuse text for a boolean, because Argo CD fails on it.", `{"tlsClientConfig":{"insecure":"canary"}}`, want{err: unreadable}},
+		"NotBase64":       {"We should refuse a CA that is not base64, because Argo CD fails on it.", `{"tlsClientConfig":{"caData":"canary!"}}`, want{err: unreadable}},
+		"EnvironmentList": {"We should refuse a list of variables, because Argo CD expects a map.", `{"execProviderConfig":{"env":[{"name":"canary"}]}}`, want{err: unreadable}},
+		"TooLarge":        {"We should refuse a config that no Secret can hold, because parsing it takes time and memory.", `{"bearerToken":"` + strings.Repeat("x", MaxConfigSize) + `"}`, want{err: "the config is larger than a Secret can be"}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -84,6 +85,7 @@ func message(err error) string {
 	return err.Error()
 }
 
+// TestCheck checks which configs Argo CD could use, and that any is usable without its credentials.
 func TestCheck(t *testing.T) {
 	cert := certificateConfig(t)
 	ca := TLSClientConfig{CAData: cert.TLSClientConfig.CAData}
@@ -101,33 +103,33 @@ func TestCheck(t *testing.T) {
 		config *ClusterConfig
 		want   string
 	}{
-		"None":             {"A config may have no credentials.", &ClusterConfig{}, ""},
-		"Certificate":      {"A certificate may have expired by now.", cert, ""},
-		"Token":            {"A token is fine.", &ClusterConfig{BearerToken: "fake-token", TLSClientConfig: ca}, ""},
-		"BasicAuth":        {"So are a username and a password.", &ClusterConfig{Username: "a", Password: "b"}, ""},
-		"AWS":              {"So is AWS's own form.", &ClusterConfig{AWSAuthConfig: &AWSAuthConfig{ClusterName: "demo"}}, ""},
-		"Exec":             {"So is any plugin: whose it is, is not checked here.", &ClusterConfig{ExecProviderConfig: &ExecProviderConfig{Command: "x"}}, ""},
-		"Insecure":         {"A server may be unverified: the input has a say in that.", &ClusterConfig{TLSClientConfig: TLSClientConfig{Insecure: true, ServerName: "a"}}, ""},
-		"Proxy":            {"A proxy is fine.", &ClusterConfig{ProxyURL: "socks5://proxy.example.org:1080"}, ""},
-		"CertificateToken": {"We should refuse two kinds of credentials: to revoke one would revoke nothing.", with(func(c *ClusterConfig) { c.BearerToken = "x" }), several},
-		"KeyAndToken":      {"A key is one.", &ClusterConfig{BearerToken: "x", TLSClientConfig: TLSClientConfig{KeyData: []byte("x")}}, several},
-		"TokenPassword":    {"A password is one.", &ClusterConfig{BearerToken: "x", Password: "x"}, several},
-		"AWSExec":          {"We should refuse two plugins.", &ClusterConfig{AWSAuthConfig: &AWSAuthConfig{}, ExecProviderConfig: &ExecProviderConfig{Command: "x"}}, several},
-		"TokenExec":        {"Or a plugin and a token.", &ClusterConfig{BearerToken: "x", ExecProviderConfig: &ExecProviderConfig{Command: "x"}}, several},
-		"UsernameOnly":     {"We should refuse a username alone.", &ClusterConfig{Username: "x"}, "the config has only one of a username and a password"},
-		"PasswordOnly":     {"We should refuse a password alone.", &ClusterConfig{Password: "x"}, "the config has only one of a username and a password"},
-		"TokenSpace":       {"We should refuse a token with a space.", &ClusterConfig{BearerToken: "x x"}, "the config's token holds a space or a control character"},
-		"TokenDEL":         {"We should refuse a token with a control character.", &ClusterConfig{BearerToken: "x\x7f"}, "the config's token holds a space or a control character"},
-		"ExecNothing":      {"We should refuse a plugin without a command.", &ClusterConfig{ExecProviderConfig: &ExecProviderConfig{}}, "the config's plugin has no command"},
-		"InsecureCA":       {"Argo CD fails on both.", &ClusterConfig{TLSClientConfig: TLSClientConfig{Insecure: true, CAData: ca.CAData}}, "the config has a CA, but does not verify the server"},
-		"CANotPEM":         {"Argo CD fails on a CA that is not PEM.", &ClusterConfig{TLSClientConfig: TLSClientConfig{CAData: []byte("canary")}}, "the config's CA does not hold a PEM certificate"},
-		"ServerName":       {"We should refuse a name that no certificate can have.", &ClusterConfig{TLSClientConfig: TLSClientConfig{ServerName: "canary\n"}}, serverName},
-		"ProxyLinkLocal":   {"We should refuse a proxy on the machine that Argo CD runs on.", &ClusterConfig{ProxyURL: "http://169.254.169.254:3128"}, proxy},
-		"ProxyCredentials": {"We should refuse a proxy's credentials.", &ClusterConfig{ProxyURL: "http://:canary@proxy.example.org"}, proxy},
-		"KeyMissing":       {"We should refuse a certificate alone.", with(func(c *ClusterConfig) { c.TLSClientConfig.KeyData = nil }), pair},
-		"CertMissing":      {"We should refuse a key alone.", with(func(c *ClusterConfig) { c.TLSClientConfig.CertData = nil }), pair},
-		"KeyNotPEM":        {"We should refuse a key that is not PEM.", with(func(c *ClusterConfig) { c.TLSClientConfig.KeyData = []byte("canary") }), pair},
-		"Mismatch":         {"We should refuse a certificate that is not the key's.", with(func(c *ClusterConfig) { c.TLSClientConfig.CertData = ca.CAData }), pair},
+		"None":             {"We should accept a config without credentials, because withdrawn ones leave one.", &ClusterConfig{}, ""},
+		"Certificate":      {"We should accept a certificate, because its end is checked elsewhere.", cert, ""},
+		"Token":            {"We should accept a token, because this function writes tokens.", &ClusterConfig{BearerToken: "fake-token", TLSClientConfig: ca}, ""},
+		"BasicAuth":        {"We should accept a username and a password, because this function writes them.", &ClusterConfig{Username: "a", Password: "b"}, ""},
+		"AWS":              {"We should accept AWS's own form, because this function writes it.", &ClusterConfig{AWSAuthConfig: &AWSAuthConfig{ClusterName: "demo"}}, ""},
+		"Exec":             {"We should accept any plugin, because whether it is allowed is checked elsewhere.", &ClusterConfig{ExecProviderConfig: &ExecProviderConfig{Command: "x"}}, ""},
+		"Insecure":         {"We should accept a server that is not verified, because the input may allow it.", &ClusterConfig{TLSClientConfig: TLSClientConfig{Insecure: true, ServerName: "a"}}, ""},
+		"Proxy":            {"We should accept a proxy, because this function writes proxies.", &ClusterConfig{ProxyURL: "socks5://proxy.example.org:1080"}, ""},
+		"CertificateToken": {"We should refuse a certificate and a token, because revoking one would not end the access.", with(func(c *ClusterConfig) { c.BearerToken = "x" }), several},
+		"KeyAndToken":      {"We should refuse a key and a token, because revoking one would not end the access.", &ClusterConfig{BearerToken: "x", TLSClientConfig: TLSClientConfig{KeyData: []byte("x")}}, several},
+		"TokenPassword":    {"We should refuse a token and a password, because revoking one would not end the access.", &ClusterConfig{BearerToken: "x", Password: "x"}, several},
+		"AWSExec":          {"We should refuse two plugins, because Argo CD would use only one.", &ClusterConfig{AWSAuthConfig: &AWSAuthConfig{}, ExecProviderConfig: &ExecProviderConfig{Command: "x"}}, several},
+		"TokenExec":        {"We should refuse a plugin and a token, because revoking one would not end the access.", &ClusterConfig{BearerToken: "x", ExecProviderConfig: &ExecProviderConfig{Command: "x"}}, several},
+		"UsernameOnly":     {"We should refuse a username alone, because Argo CD cannot authenticate by it.", &ClusterConfig{Username: "x"}, "the config has only one of a username and a password"},
+		"PasswordOnly":     {"We should refuse a password alone, because Argo CD cannot authenticate by it.", &ClusterConfig{Password: "x"}, "the config has only one of a username and a password"},
+		"TokenSpace":       {"We should refuse a token with a space, because HTTP headers cannot hold it.", &ClusterConfig{BearerToken: "x x"}, "the config's token holds a space or a control character"},
+		"TokenDEL":         {"We should refuse a token with a control character, because HTTP headers cannot hold it.", &ClusterConfig{BearerToken: "x\x7f"}, "the config's token holds a space or a control character"},
+		"ExecNothing":      {"We should refuse a plugin without a command, because Argo CD fails on it.", &ClusterConfig{ExecProviderConfig: &ExecProviderConfig{}}, "the config's plugin has no command"},
+		"InsecureCA":       {"We should refuse a CA for a server that is not verified, because Argo CD fails on both.", &ClusterConfig{TLSClientConfig: TLSClientConfig{Insecure: true, CAData: ca.CAData}}, "the config has a CA, but does not verify the server"},
+		"CANotPEM":         {"We should refuse a CA that is not PEM, because Argo CD fails on it.", &ClusterConfig{TLSClientConfig: TLSClientConfig{CAData: []byte("canary")}}, "the config's CA does not hold a PEM certificate"},
+		"ServerName":       {"We should refuse a TLS name with a line break, because no certificate can have it.", &ClusterConfig{TLSClientConfig: TLSClientConfig{ServerName: "canary\n"}}, serverName},
+		"ProxyLinkLocal":   {"We should refuse a link-local proxy, because it is on the machine that Argo CD runs on.", &ClusterConfig{ProxyURL: "http://169.254.169.254:3128"}, proxy},
+		"ProxyCredentials": {"We should refuse a proxy with credentials, because Argo CD shows its configuration.", &ClusterConfig{ProxyURL: "http://:canary@proxy.example.org"}, proxy},
+		"KeyMissing":       {"We should refuse a certificate without its key, because Argo CD cannot authenticate by it.", with(func(c *ClusterConfig) { c.TLSClientConfig.KeyData = nil }), pair},
+		"CertMissing":      {"We should refuse a key without its certificate, because Argo CD cannot authenticate by it.", with(func(c *ClusterConfig) { c.TLSClientConfig.CertData = nil }), pair},
+		"KeyNotPEM":        {"We should refuse a key that is not PEM, because Argo CD fails on it.", with(func(c *ClusterConfig) { c.TLSClientConfig.KeyData = []byte("canary") }), pair},
+		"Mismatch":         {"We should refuse a certificate of another key, because Argo CD fails on it.", with(func(c *ClusterConfig) { c.TLSClientConfig.CertData = ca.CAData }), pair},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -143,6 +145,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestDropCredentials checks that only the credentials are dropped of a config.
 func TestDropCredentials(t *testing.T) {
 	cfg := certificateConfig(t)
 	want := &ClusterConfig{
@@ -157,6 +160,7 @@ func TestDropCredentials(t *testing.T) {
 	}
 }
 
+// TestNotAfter checks when a config's credentials end.
 func TestNotAfter(t *testing.T) {
 	const token = "eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjE3OTg3NjE2MDB9.c2lnbmF0dXJl" // exp 1798761600
 	cases := map[string]struct {
@@ -164,10 +168,10 @@ func TestNotAfter(t *testing.T) {
 		config *ClusterConfig
 		want   string
 	}{
-		"Certificate": {"A certificate has an end.", certificateConfig(t), "2028-11-19"},
-		"JWT":         {"So has a JWT.", &ClusterConfig{BearerToken: token}, "2027-01-01"},
-		"Token":       {"Other tokens do not say.", &ClusterConfig{BearerToken: "x"}, "0001-01-01"},
-		"None":        {"Without credentials nothing ends.", &ClusterConfig{}, "0001-01-01"},
+		"Certificate": {"We should return a certificate's end, because the cluster refuses it from then on.", certificateConfig(t), "2028-11-19"},
+		"JWT":         {"We should return a JWT's end, because the cluster refuses it from then on.", &ClusterConfig{BearerToken: token}, "2027-01-01"},
+		"Token":       {"We should return no end of another token, because it does not say when it ends.", &ClusterConfig{BearerToken: "x"}, "0001-01-01"},
+		"None":        {"We should return no end, because the config has no credentials.", &ClusterConfig{}, "0001-01-01"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -216,6 +220,7 @@ func TestWrittenIsAccepted(t *testing.T) {
 	}
 }
 
+// BenchmarkCheck measures the check of a config.
 func BenchmarkCheck(b *testing.B) {
 	cfg := certificateConfig(b)
 	b.ReportAllocs()

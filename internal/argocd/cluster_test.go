@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
+// TestSecretName checks that a cluster's Secret has a valid name.
 func TestSecretName(t *testing.T) {
 	cases := map[string]struct {
 		reason  string
@@ -15,22 +16,22 @@ func TestSecretName(t *testing.T) {
 		want    string
 	}{
 		"DNSName": {
-			reason:  "A name that can be a Secret's stays as it is.",
+			reason:  "We should keep a name that a Secret can have, because it is easy to find.",
 			cluster: "team-a.prod",
 			want:    "cluster-team-a.prod",
 		},
 		"UpperCase": {
-			reason:  "A name that was changed gets a hash, so that it is not another's.",
+			reason:  "We should add a hash to a name that we change, because another cluster may have that name.",
 			cluster: "Prod",
 			want:    "cluster-prod-5f56359ef1",
 		},
 		"Symbols": {
-			reason:  "Whatever a Secret's name may not have becomes a dash.",
+			reason:  "We should write a dash for other characters, because a Secret's name cannot have them.",
 			cluster: "Production / West..eu ü",
 			want:    "cluster-production-west-eu-ac5dc192bb",
 		},
 		"Long": {
-			reason:  "A name is cut where it is too long.",
+			reason:  "We should cut a long name and add a hash, because Kubernetes refuses it.",
 			cluster: strings.Repeat("a", 252),
 			want:    "cluster-" + strings.Repeat("a", 234) + "-03aaf57737",
 		},
@@ -68,6 +69,7 @@ func TestSecretNamesDiffer(t *testing.T) {
 	}
 }
 
+// TestClusterLabel checks that the label made of a cluster's name is valid.
 func TestClusterLabel(t *testing.T) {
 	cases := map[string]struct {
 		reason  string
@@ -75,32 +77,32 @@ func TestClusterLabel(t *testing.T) {
 		want    string
 	}{
 		"LabelValue": {
-			reason:  "A name that can be a label's value stays as it is.",
+			reason:  "We should keep a name that a label can have, because ApplicationSets may select by it.",
 			cluster: "Team_A.prod",
 			want:    "Team_A.prod",
 		},
 		"Longest": {
-			reason:  "A value has at most 63 characters.",
+			reason:  "We should keep a name of 63 characters, because a label can have it.",
 			cluster: strings.Repeat("a", 63),
 			want:    strings.Repeat("a", 63),
 		},
 		"Symbols": {
-			reason:  "Whatever a value may not have becomes a dash, and the name's hash tells it from others.",
+			reason:  "We should write a dash for other characters and add a hash, because a label cannot have them.",
 			cluster: "Production / West..eu ü",
 			want:    "production-west-eu-ac5dc192bb",
 		},
 		"Long": {
-			reason:  "A name is cut where it is too long.",
+			reason:  "We should cut a long name and add a hash, because Kubernetes refuses it.",
 			cluster: strings.Repeat("a", 64),
 			want:    strings.Repeat("a", 52) + "-ffe054fe7a",
 		},
 		"CutAtADash": {
-			reason:  "No two dashes meet where a name is cut.",
+			reason:  "We should not leave a dash where a name is cut, because two dashes would meet.",
 			cluster: strings.Repeat("a", 51) + " " + strings.Repeat("b", 20),
 			want:    strings.Repeat("a", 51) + "-74cbdeee19",
 		},
 		"NoWords": {
-			reason:  "A name of which nothing is left is its hash.",
+			reason:  "We should use only the hash, because nothing is left of the name.",
 			cluster: "ü",
 			want:    "607474ca47",
 		},
@@ -118,6 +120,7 @@ func TestClusterLabel(t *testing.T) {
 	}
 }
 
+// TestServerLabel checks that the label made of a server is valid, and another server's is another.
 func TestServerLabel(t *testing.T) {
 	got := ServerLabel("https://192.0.2.1")
 	if diff := cmp.Diff("44ac6374f2c5679161c6b6768e1f7070", got); diff != "" {
@@ -131,19 +134,20 @@ func TestServerLabel(t *testing.T) {
 	}
 }
 
+// TestCheckName checks which names a cluster can have in Argo CD.
 func TestCheckName(t *testing.T) {
 	cases := map[string]struct {
 		reason string
 		name   string
 		want   bool
 	}{
-		"Plain":            {"Most names are fine.", "prod", true},
-		"Spaces":           {"Argo CD shows names, and lets them be anything.", "Prod / West ü", true},
-		"Empty":            {"No name is none.", "", false},
-		"InCluster":        {"Argo CD's own.", "in-cluster", false},
-		"Long":             {"A name ends up in the names of Applications.", strings.Repeat("a", 254), false},
-		"ControlCharacter": {"Nobody sees it.", "a\nb", false},
-		"TrailingSpace":    {"Nobody sees it.", "a ", false},
+		"Plain":            {"We should accept a plain name, because most are.", "prod", true},
+		"Spaces":           {"We should accept spaces and symbols, because Argo CD only shows names.", "Prod / West ü", true},
+		"Empty":            {"We should refuse an empty name, because Argo CD finds clusters by name.", "", false},
+		"InCluster":        {"We should refuse in-cluster, because Argo CD calls its own cluster so.", "in-cluster", false},
+		"Long":             {"We should refuse a very long name, because it ends up in the names of Applications.", strings.Repeat("a", 254), false},
+		"ControlCharacter": {"We should refuse a control character, because it cannot be seen.", "a\nb", false},
+		"TrailingSpace":    {"We should refuse a space at the end, because it cannot be seen.", "a ", false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -6,23 +6,24 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// TestCredentialType checks what a config's credentials are called.
 func TestCredentialType(t *testing.T) {
 	cases := map[string]struct {
 		reason string
 		config string
 		want   string
 	}{
-		"None":              {"A config may have no credentials.", `{}`, "None"},
-		"ClientCertificate": {"By what it has.", `{"tlsClientConfig":{"insecure":false,"certData":"eA==","keyData":"eA=="}}`, "ClientCertificate"},
-		"BearerToken":       {"By what it has.", `{"bearerToken":"x"}`, "BearerToken"},
-		"BasicAuth":         {"By what it has.", `{"username":"x","password":"x"}`, "BasicAuth"},
-		"AWSAuthConfig":     {"AWS has two forms.", `{"awsAuthConfig":{"clusterName":"demo"}}`, "AWS"},
-		"AWS":               {"This is the other.", `{"execProviderConfig":{"command":"argocd-k8s-auth","args":["aws"]}}`, "AWS"},
-		"Azure":             {"By its argument.", `{"execProviderConfig":{"command":"argocd-k8s-auth","args":["azure"]}}`, "Azure"},
-		"GCP":               {"By its argument.", `{"execProviderConfig":{"command":"argocd-k8s-auth","args":["gcp"]}}`, "GCP"},
-		"Exec":              {"Any other plugin is the author's.", `{"execProviderConfig":{"command":"my-plugin","args":["gcp"]}}`, "Exec"},
-		"ExecOfArgoCD":      {"So is what Argo CD's own has not.", `{"execProviderConfig":{"command":"argocd-k8s-auth","args":["x"]}}`, "Exec"},
-		"ExecWithoutArgs":   {"And this.", `{"execProviderConfig":{"command":"argocd-k8s-auth"}}`, "Exec"},
+		"None":              {"We should say None, because the config has no credentials.", `{}`, "None"},
+		"ClientCertificate": {"We should know the type by the fields, because each type has its own.", `{"tlsClientConfig":{"insecure":false,"certData":"eA==","keyData":"eA=="}}`, "ClientCertificate"},
+		"BearerToken":       {"We should know the type by the fields, because each type has its own.", `{"bearerToken":"x"}`, "BearerToken"},
+		"BasicAuth":         {"We should know the type by the fields, because each type has its own.", `{"username":"x","password":"x"}`, "BasicAuth"},
+		"AWSAuthConfig":     {"We should know AWS's own form, because this function writes it without a region.", `{"awsAuthConfig":{"clusterName":"demo"}}`, "AWS"},
+		"AWS":               {"We should know AWS's plugin, because this function writes it with a region.", `{"execProviderConfig":{"command":"argocd-k8s-auth","args":["aws"]}}`, "AWS"},
+		"Azure":             {"We should know Argo CD's plugin by its argument, because it has one command for all clouds.", `{"execProviderConfig":{"command":"argocd-k8s-auth","args":["azure"]}}`, "Azure"},
+		"GCP":               {"We should know Argo CD's plugin by its argument, because it has one command for all clouds.", `{"execProviderConfig":{"command":"argocd-k8s-auth","args":["gcp"]}}`, "GCP"},
+		"Exec":              {"We should call another plugin Exec, because only the author can choose one.", `{"execProviderConfig":{"command":"my-plugin","args":["gcp"]}}`, "Exec"},
+		"ExecOfArgoCD":      {"We should call an unknown argument Exec, because Argo CD's plugin does not have it.", `{"execProviderConfig":{"command":"argocd-k8s-auth","args":["x"]}}`, "Exec"},
+		"ExecWithoutArgs":   {"We should call no arguments Exec, because Argo CD's plugin needs one.", `{"execProviderConfig":{"command":"argocd-k8s-auth"}}`, "Exec"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

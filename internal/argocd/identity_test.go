@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// TestOwnIdentity checks that Argo CD's own identity is recognised exactly as this function writes it.
 func TestOwnIdentity(t *testing.T) {
 	type want struct {
 		provider string
@@ -39,41 +40,41 @@ func TestOwnIdentity(t *testing.T) {
 		config *ClusterConfig
 		want   want
 	}{
-		"AWS":              {"We should recognise the plugin with all its arguments.", useAWS(aws), want{provider: "AWS", aws: aws, ok: true}},
-		"AWSRegionOnly":    {"And with as few as it can have.", useAWS(AWSIdentity{ClusterName: "demo", Region: "eu-west-1"}), want{provider: "AWS", aws: AWSIdentity{ClusterName: "demo", Region: "eu-west-1"}, ok: true}},
-		"AWSAuthConfig":    {"We should recognise AWS's own form.", useAWS(awsWithoutRegion), want{provider: "AWS", aws: awsWithoutRegion, ok: true}},
-		"Azure":            {"We should recognise all of Azure's variables.", useAzure(azure), want{provider: "Azure", azure: azure, ok: true}},
-		"AzureBare":        {"And none.", useAzure(AzureIdentity{}), want{provider: "Azure", ok: true}},
-		"GCP":              {"We should recognise Google's.", use((*ClusterConfig).UseGCP), want{provider: "GCP", ok: true}},
-		"Token":            {"A token is not Argo CD's own identity.", &ClusterConfig{BearerToken: "x"}, want{}},
-		"None":             {"Nor is nothing.", &ClusterConfig{}, want{}},
-		"Exec":             {"Nor is another plugin.", &ClusterConfig{ExecProviderConfig: &ExecProviderConfig{Command: "sh", Args: []string{"gcp"}}}, want{}},
-		"AnotherToken":     {"We should not overlook other credentials.", use((*ClusterConfig).UseGCP, func(c *ClusterConfig) { c.BearerToken = "x" }), want{}},
-		"AnotherKey":       {"Such as a key.", use((*ClusterConfig).UseGCP, func(c *ClusterConfig) { c.TLSClientConfig.KeyData = []byte("x") }), want{}},
-		"BothAWS":          {"Or both of AWS's forms.", use(func(c *ClusterConfig) { c.UseAWS(aws); c.UseAWS(awsWithoutRegion) }), want{}},
-		"Path":             {"We should not take another command for Argo CD's.", execOf(use((*ClusterConfig).UseGCP), func(e *ExecProviderConfig) { e.Command = "./argocd-k8s-auth" }), want{}},
-		"MoreArguments":    {"Nor one with more arguments.", execOf(use((*ClusterConfig).UseGCP), func(e *ExecProviderConfig) { e.Args = append(e.Args, "x") }), want{}},
-		"MoreEnvironment":  {"Nor one with an environment.", execOf(use((*ClusterConfig).UseGCP), func(e *ExecProviderConfig) { e.Env = map[string]string{"GOOGLE_APPLICATION_CREDENTIALS": "x"} }), want{}},
-		"OtherAPIVersion":  {"Nor one of another version.", execOf(use((*ClusterConfig).UseGCP), func(e *ExecProviderConfig) { e.APIVersion = "client.authentication.k8s.io/v1" }), want{}},
-		"ClusterInfo":      {"Nor one that gets more.", execOf(use((*ClusterConfig).UseGCP), func(e *ExecProviderConfig) { e.ProvideClusterInfo = true }), want{}},
-		"InstallHint":      {"Nor one with a hint.", execOf(use((*ClusterConfig).UseGCP), func(e *ExecProviderConfig) { e.InstallHint = "x" }), want{}},
-		"AzureAuthority":   {"We should refuse a variable that we never set.", execOf(useAzure(azure), func(e *ExecProviderConfig) { e.Env["AZURE_AUTHORITY_HOST"] = "https://canary" }), want{}},
-		"AzureEmpty":       {"Even an empty one.", execOf(useAzure(azure), func(e *ExecProviderConfig) { e.Env["AZURE_AUTHORITY_HOST"] = "" }), want{}},
-		"AzureEnvironment": {"We should check values.", useAzure(AzureIdentity{Environment: "AzureStackCloud"}), want{}},
-		"AzureLogin":       {"We should check values.", useAzure(AzureIdentity{LoginMethod: "devicecode"}), want{}},
-		"AzureServerID":    {"We should check values.", useAzure(AzureIdentity{ServerID: "https://canary"}), want{}},
-		"AzureClientID":    {"We should check values.", useAzure(AzureIdentity{ClientID: "canary"}), want{}},
-		"AzureTenant":      {"We should check values.", useAzure(AzureIdentity{TenantID: "canary/x"}), want{}},
-		"AWSCluster":       {"We should check values.", useAWS(AWSIdentity{ClusterName: "-canary"}), want{}},
-		"AWSRole":          {"We should check values.", useAWS(AWSIdentity{ClusterName: "demo", RoleARN: "canary"}), want{}},
-		"AWSProfile":       {"We should check values.", useAWS(AWSIdentity{ClusterName: "demo", Profile: "a\nb"}), want{}},
-		"AWSRegion":        {"We should check values.", useAWS(AWSIdentity{ClusterName: "demo", Region: "canary"}), want{}},
-		"AWSOrder": {"We should refuse arguments in another order.", execOf(useAWS(aws), func(e *ExecProviderConfig) {
+		"AWS":              {"We should recognise AWS's plugin with all arguments, because this function writes them.", useAWS(aws), want{provider: "AWS", aws: aws, ok: true}},
+		"AWSRegionOnly":    {"We should recognise AWS's plugin with few arguments, because most are optional.", useAWS(AWSIdentity{ClusterName: "demo", Region: "eu-west-1"}), want{provider: "AWS", aws: AWSIdentity{ClusterName: "demo", Region: "eu-west-1"}, ok: true}},
+		"AWSAuthConfig":    {"We should recognise AWS's own form, because this function writes it without a region.", useAWS(awsWithoutRegion), want{provider: "AWS", aws: awsWithoutRegion, ok: true}},
+		"Azure":            {"We should recognise all of Azure's variables, because this function writes them.", useAzure(azure), want{provider: "Azure", azure: azure, ok: true}},
+		"AzureBare":        {"We should recognise Azure's plugin without variables, because all are optional.", useAzure(AzureIdentity{}), want{provider: "Azure", ok: true}},
+		"GCP":              {"We should recognise Google's plugin, because this function writes it.", use((*ClusterConfig).UseGCP), want{provider: "GCP", ok: true}},
+		"Token":            {"We should not recognise a token, because it is the kubeconfig's identity.", &ClusterConfig{BearerToken: "x"}, want{}},
+		"None":             {"We should not recognise an empty config, because it has no identity.", &ClusterConfig{}, want{}},
+		"Exec":             {"We should not recognise another plugin, because only the author can choose one.", &ClusterConfig{ExecProviderConfig: &ExecProviderConfig{Command: "sh", Args: []string{"gcp"}}}, want{}},
+		"AnotherToken":     {"We should not recognise a plugin with a token, because this function writes only one.", use((*ClusterConfig).UseGCP, func(c *ClusterConfig) { c.BearerToken = "x" }), want{}},
+		"AnotherKey":       {"We should not recognise a plugin with a key, because this function writes only one.", use((*ClusterConfig).UseGCP, func(c *ClusterConfig) { c.TLSClientConfig.KeyData = []byte("x") }), want{}},
+		"BothAWS":          {"We should not recognise both of AWS's forms, because this function writes only one.", use(func(c *ClusterConfig) { c.UseAWS(aws); c.UseAWS(awsWithoutRegion) }), want{}},
+		"Path":             {"We should not recognise another command, because it may run anything.", execOf(use((*ClusterConfig).UseGCP), func(e *ExecProviderConfig) { e.Command = "./argocd-k8s-auth" }), want{}},
+		"MoreArguments":    {"We should not recognise more arguments, because this function does not write them.", execOf(use((*ClusterConfig).UseGCP), func(e *ExecProviderConfig) { e.Args = append(e.Args, "x") }), want{}},
+		"MoreEnvironment":  {"We should not recognise more variables, because they may change the identity.", execOf(use((*ClusterConfig).UseGCP), func(e *ExecProviderConfig) { e.Env = map[string]string{"GOOGLE_APPLICATION_CREDENTIALS": "x"} }), want{}},
+		"OtherAPIVersion":  {"We should not recognise another version, because this function does not write it.", execOf(use((*ClusterConfig).UseGCP), func(e *ExecProviderConfig) { e.APIVersion = "client.authentication.k8s.io/v1" }), want{}},
+		"ClusterInfo":      {"We should not recognise a plugin that gets the cluster's details, because this function does not write that.", execOf(use((*ClusterConfig).UseGCP), func(e *ExecProviderConfig) { e.ProvideClusterInfo = true }), want{}},
+		"InstallHint":      {"We should not recognise an install hint, because this function does not write one.", execOf(use((*ClusterConfig).UseGCP), func(e *ExecProviderConfig) { e.InstallHint = "x" }), want{}},
+		"AzureAuthority":   {"We should not recognise an authority, because it would receive Argo CD's own token.", execOf(useAzure(azure), func(e *ExecProviderConfig) { e.Env["AZURE_AUTHORITY_HOST"] = "https://canary" }), want{}},
+		"AzureEmpty":       {"We should not recognise an empty authority, because this function does not write it.", execOf(useAzure(azure), func(e *ExecProviderConfig) { e.Env["AZURE_AUTHORITY_HOST"] = "" }), want{}},
+		"AzureEnvironment": {"We should not recognise an environment that is read from a file, because this function does not write it.", useAzure(AzureIdentity{Environment: "AzureStackCloud"}), want{}},
+		"AzureLogin":       {"We should not recognise a login that needs a person, because this function does not write it.", useAzure(AzureIdentity{LoginMethod: "devicecode"}), want{}},
+		"AzureServerID":    {"We should not recognise an application that is not a UUID, because this function does not write it.", useAzure(AzureIdentity{ServerID: "https://canary"}), want{}},
+		"AzureClientID":    {"We should not recognise a client that is not a UUID, because this function does not write it.", useAzure(AzureIdentity{ClientID: "canary"}), want{}},
+		"AzureTenant":      {"We should not recognise a tenant with a slash, because this function does not write it.", useAzure(AzureIdentity{TenantID: "canary/x"}), want{}},
+		"AWSCluster":       {"We should not recognise a cluster that looks like a flag, because this function does not write it.", useAWS(AWSIdentity{ClusterName: "-canary"}), want{}},
+		"AWSRole":          {"We should not recognise an invalid role, because this function does not write it.", useAWS(AWSIdentity{ClusterName: "demo", RoleARN: "canary"}), want{}},
+		"AWSProfile":       {"We should not recognise an invalid profile, because this function does not write it.", useAWS(AWSIdentity{ClusterName: "demo", Profile: "a\nb"}), want{}},
+		"AWSRegion":        {"We should not recognise an invalid region, because this function does not write it.", useAWS(AWSIdentity{ClusterName: "demo", Region: "canary"}), want{}},
+		"AWSOrder": {"We should not recognise another order, because this function writes only one.", execOf(useAWS(aws), func(e *ExecProviderConfig) {
 			e.Args[1], e.Args[2], e.Args[3], e.Args[4] = e.Args[3], e.Args[4], e.Args[1], e.Args[2]
 		}), want{}},
-		"AWSTwice":         {"We should refuse an argument that is there twice.", execOf(useAWS(aws), func(e *ExecProviderConfig) { e.Args = append(e.Args, "--role-arn", aws.RoleARN) }), want{}},
-		"AWSOdd":           {"We should refuse an argument that is left over.", execOf(useAWS(aws), func(e *ExecProviderConfig) { e.Args = append(e.Args, "x") }), want{}},
-		"AWSWithoutRegion": {"We should refuse the form that we never write.", execOf(useAWS(aws), func(e *ExecProviderConfig) { e.Env = nil }), want{}},
+		"AWSTwice":         {"We should not recognise an argument that is given twice, because the plugin may use either.", execOf(useAWS(aws), func(e *ExecProviderConfig) { e.Args = append(e.Args, "--role-arn", aws.RoleARN) }), want{}},
+		"AWSOdd":           {"We should not recognise an argument without a value, because this function does not write it.", execOf(useAWS(aws), func(e *ExecProviderConfig) { e.Args = append(e.Args, "x") }), want{}},
+		"AWSWithoutRegion": {"We should not recognise the plugin without a region, because this function writes AWS's own form then.", execOf(useAWS(aws), func(e *ExecProviderConfig) { e.Env = nil }), want{}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -95,6 +96,7 @@ func TestOwnIdentity(t *testing.T) {
 	}
 }
 
+// TestIdentityChecks checks what the fields of an identity can be.
 func TestIdentityChecks(t *testing.T) {
 	cases := map[string]struct {
 		reason string
@@ -102,34 +104,34 @@ func TestIdentityChecks(t *testing.T) {
 		value  string
 		want   bool
 	}{
-		"Role":              {"A role has an account of 12 digits.", CheckRoleARN, "arn:aws:iam::123456789012:role/path/argocd", true},
-		"RoleOfChina":       {"There are several partitions.", CheckRoleARN, "arn:aws-cn:iam::123456789012:role/argocd", true},
-		"RoleEmpty":         {"A role may be left out.", CheckRoleARN, "", true},
-		"RoleElevenDigits":  {"Not of 11.", CheckRoleARN, "arn:aws:iam::12345678901:role/argocd", false},
-		"RoleThirteen":      {"Nor of 13.", CheckRoleARN, "arn:aws:iam::1234567890123:role/argocd", false},
-		"RoleLetters":       {"Nor of letters.", CheckRoleARN, "arn:aws:iam::12345678901a:role/argocd", false},
-		"RoleUser":          {"A user is not a role.", CheckRoleARN, "arn:aws:iam::123456789012:user/argocd", false},
-		"RoleNewline":       {"We should refuse line breaks.", CheckRoleARN, "arn:aws:iam::123456789012:role/argocd\n", false},
-		"Region":            {"A region has a number.", CheckAWSRegion, "us-gov-west-1", true},
-		"RegionHost":        {"It becomes part of a URL.", CheckAWSRegion, "eu-west-1.example.org", false},
-		"Cluster":           {"A cluster's name may have an underscore.", CheckEKSClusterName, "my_cluster-1", true},
-		"ClusterID":         {"An ID is a name, too.", CheckEKSClusterName, "0a1b2c3d-4e5f-6789-abcd-ef0123456789", true},
-		"ClusterFlag":       {"A name is not a flag.", CheckEKSClusterName, "--role-arn", false},
-		"ClusterEmpty":      {"A cluster must have a name.", CheckEKSClusterName, "", false},
-		"Profile":           {"A profile's name may have a space.", CheckAWSProfile, "my profile", true},
-		"ProfileOne":        {"Or one character.", CheckAWSProfile, "p", true},
-		"ProfileEmpty":      {"A profile may be left out.", CheckAWSProfile, "", true},
-		"ProfileNewline":    {"We should refuse line breaks.", CheckAWSProfile, "a\nb", false},
-		"ProfileLong":       {"We should refuse very long ones.", CheckAWSProfile, strings.Repeat("a", 129), false},
-		"ProfileSpace":      {"We should refuse a space at the end.", CheckAWSProfile, "a ", false},
-		"Login":             {"A login method may need nobody.", CheckAzureLoginMethod, "msi", true},
-		"LoginInteractive":  {"Or somebody.", CheckAzureLoginMethod, "interactive", false},
-		"UUID":              {"A UUID is fine.", CheckUUID, aksServerID, true},
-		"UUIDShort":         {"A part of one is not.", CheckUUID, "6dae42f8-4368-4678-94ff", false},
-		"Tenant":            {"A tenant may be a domain.", CheckAzureTenant, "contoso.onmicrosoft.com", true},
-		"TenantSlash":       {"It becomes part of a URL.", CheckAzureTenant, "a/b", false},
-		"Environment":       {"Azure has several clouds.", CheckAzureEnvironment, "azurechinacloud", true},
-		"EnvironmentOfFile": {"This one is read from a file.", CheckAzureEnvironment, "AzureStackCloud", false},
+		"Role":              {"We should accept a role with a path, because IAM has such roles.", CheckRoleARN, "arn:aws:iam::123456789012:role/path/argocd", true},
+		"RoleOfChina":       {"We should accept a role of China, because AWS has several partitions.", CheckRoleARN, "arn:aws-cn:iam::123456789012:role/argocd", true},
+		"RoleEmpty":         {"We should accept no role, because it is optional.", CheckRoleARN, "", true},
+		"RoleElevenDigits":  {"We should refuse an account of 11 digits, because accounts have 12.", CheckRoleARN, "arn:aws:iam::12345678901:role/argocd", false},
+		"RoleThirteen":      {"We should refuse an account of 13 digits, because accounts have 12.", CheckRoleARN, "arn:aws:iam::1234567890123:role/argocd", false},
+		"RoleLetters":       {"We should refuse an account with a letter, because accounts have digits.", CheckRoleARN, "arn:aws:iam::12345678901a:role/argocd", false},
+		"RoleUser":          {"We should refuse a user, because the plugin assumes a role.", CheckRoleARN, "arn:aws:iam::123456789012:user/argocd", false},
+		"RoleNewline":       {"We should refuse a line break, because the role ends up in a command line.", CheckRoleARN, "arn:aws:iam::123456789012:role/argocd\n", false},
+		"Region":            {"We should accept a region of the government, because AWS has such regions.", CheckAWSRegion, "us-gov-west-1", true},
+		"RegionHost":        {"We should refuse a host, because a region becomes part of a URL.", CheckAWSRegion, "eu-west-1.example.org", false},
+		"Cluster":           {"We should accept an underscore, because a cluster's name may have one.", CheckEKSClusterName, "my_cluster-1", true},
+		"ClusterID":         {"We should accept an ID, because clusters on Outposts have one.", CheckEKSClusterName, "0a1b2c3d-4e5f-6789-abcd-ef0123456789", true},
+		"ClusterFlag":       {"We should refuse a flag, because the plugin would read it as one.", CheckEKSClusterName, "--role-arn", false},
+		"ClusterEmpty":      {"We should refuse no name, because a token is for one cluster.", CheckEKSClusterName, "", false},
+		"Profile":           {"We should accept a space inside, because a profile's name may have one.", CheckAWSProfile, "my profile", true},
+		"ProfileOne":        {"We should accept one character, because a profile's name may be short.", CheckAWSProfile, "p", true},
+		"ProfileEmpty":      {"We should accept no profile, because it is optional.", CheckAWSProfile, "", true},
+		"ProfileNewline":    {"We should refuse a line break, because a profile's name has none.", CheckAWSProfile, "a\nb", false},
+		"ProfileLong":       {"We should refuse a very long profile, because no configuration has one.", CheckAWSProfile, strings.Repeat("a", 129), false},
+		"ProfileSpace":      {"We should refuse a space at the end, because AWS's configuration drops it.", CheckAWSProfile, "a ", false},
+		"Login":             {"We should accept msi, because it needs no person.", CheckAzureLoginMethod, "msi", true},
+		"LoginInteractive":  {"We should refuse interactive, because it needs a person.", CheckAzureLoginMethod, "interactive", false},
+		"UUID":              {"We should accept a UUID, because Azure's IDs are UUIDs.", CheckUUID, aksServerID, true},
+		"UUIDShort":         {"We should refuse a part of a UUID, because Azure's IDs are whole ones.", CheckUUID, "6dae42f8-4368-4678-94ff", false},
+		"Tenant":            {"We should accept a domain, because Azure's tenants have one.", CheckAzureTenant, "contoso.onmicrosoft.com", true},
+		"TenantSlash":       {"We should refuse a slash, because a tenant becomes part of a URL.", CheckAzureTenant, "a/b", false},
+		"Environment":       {"We should accept China's cloud, because Azure has several.", CheckAzureEnvironment, "azurechinacloud", true},
+		"EnvironmentOfFile": {"We should refuse AzureStackCloud, because its client reads a file.", CheckAzureEnvironment, "AzureStackCloud", false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

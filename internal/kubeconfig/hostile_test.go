@@ -90,6 +90,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// BenchmarkParse measures what is parsed of hostile kubeconfigs.
 func BenchmarkParse(b *testing.B) {
 	for name, file := range map[string]string{"ClientCertificate": "kc-capi.yaml", "Token": "kc-eks-clusterauth.yaml"} {
 		data := sample(b, file)
@@ -104,6 +105,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
+// BenchmarkIs measures how long hostile values take to be recognised.
 func BenchmarkIs(b *testing.B) {
 	for name, data := range map[string][]byte{
 		"Kubeconfig": sample(b, "kc-capi.yaml"),

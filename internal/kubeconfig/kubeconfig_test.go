@@ -108,6 +108,7 @@ func aksToken(t testing.TB, notice string) *Connection {
 	return conn
 }
 
+// TestParse checks what becomes of a kubeconfig, and that errors quote nothing of it.
 func TestParse(t *testing.T) {
 	type want struct {
 		conn *Connection
@@ -125,7 +126,7 @@ func TestParse(t *testing.T) {
 		want   want
 	}{
 		"OnlyContext": {
-			reason: "Without a current-context, the only context is meant. apiVersion and kind are optional.",
+			reason: "We should use the only context without a current-context, because no other is meant. apiVersion and kind are optional.",
 			data: `
 clusters: [{name: a, cluster: {server: https://192.0.2.2}}, {name: b, cluster: {server: https://192.0.2.1}}]
 contexts: [{name: c, context: {cluster: b, user: u}}]
@@ -133,17 +134,17 @@ users: [{name: t, user: {token: other-token}}, {name: u, user: {token: fake-toke
 			want: want{conn: token},
 		},
 		"JSONWithTrailingNewlineInToken": {
-			reason: "A kubeconfig may be JSON, and a token often has a newline at its end.",
+			reason: "We should read JSON and remove a token's last newline, because tools write both.",
 			data:   `{"clusters":[{"name":"a","cluster":{"server":"https://192.0.2.1/"}}],"contexts":[{"name":"c","context":{"cluster":"a","user":"u"}}],"users":[{"name":"u","user":{"token":"fake-token\n"}}]}`,
 			want:   want{conn: token},
 		},
 		"WithoutUser": {
-			reason: "A context without a user has no credential.",
+			reason: "We should return no credential, because the context has no user.",
 			data:   `{clusters: [{name: a, cluster: {server: "https://192.0.2.1"}}], contexts: [{name: c, context: {cluster: a}}]}`,
 			want:   want{conn: &Connection{Server: "https://192.0.2.1"}},
 		},
 		"ExecOfAnyPlatform": {
-			reason: "A plugin is known by its base name, whatever its directory.",
+			reason: "We should use a plugin's base name, because its directory depends on the machine.",
 			data: `
 clusters: [{name: a, cluster: {server: "https://192.0.2.1"}}]
 contexts: [{name: c, context: {cluster: a, user: u}}]
@@ -153,51 +154,51 @@ users: [{name: u, user: {exec: {command: 'C:\Program Files\kubelogin.exe', args:
 			}}},
 		},
 		"ServerReplaced": {
-			reason: "We should not look at what is replaced.",
+			reason: "We should not check what the input replaces, because it is not used.",
 			data:   `{clusters: [{name: a, cluster: {server: "http://localhost", tls-server-name: "a b", proxy-url: "ftp://localhost"}}], contexts: [{name: c, context: {cluster: a}}]}`,
 			o:      Options{Server: "https://192.0.2.1:6443", TLSServerName: "prod.example.org", ProxyURL: "http://proxy.example.org:3128"},
 			want:   want{conn: &Connection{Server: "https://192.0.2.1:6443", TLSServerName: "prod.example.org", ProxyURL: "http://proxy.example.org:3128"}},
 		},
 		"WrongCAOfGKEDNSEndpoint": {
-			reason: "Older providers give the cluster's CA with a server whose certificate is publicly trusted.",
+			reason: "We should drop the CA of a DNS endpoint, because its certificate is publicly trusted.",
 			data:   strings.Replace(string(sample(t, "kc-gke-upjet-nocreds.yaml")), "https://34.10.20.30", "https://gke-0123456789abcdef-123456789012.europe-west8.gke.goog", 1),
 			want:   want{conn: &Connection{Server: "https://gke-0123456789abcdef-123456789012.europe-west8.gke.goog"}},
 		},
 		"ExpiredCertificateAndToken": {
-			reason: "We should take a good token alongside an expired certificate.",
+			reason: "We should use a good token alongside an expired certificate, because the token is enough.",
 			data:   string(sample(t, "kc-aks-local-account.yaml")),
 			o:      Options{Now: time.Date(2029, time.January, 1, 0, 0, 0, 0, time.UTC)},
 			want:   want{conn: aksToken(t, "the kubeconfig's client certificate expired on 2028-11-19, so its token is used")},
 		},
 		"HalfCertificateAndToken": {
-			reason: "We should take a good token alongside a certificate without a key.",
+			reason: "We should use a good token alongside a certificate without a key, because the token is enough.",
 			data:   replaceLine(string(sample(t, "kc-aks-local-account.yaml")), "client-key-data:", ""),
 			want:   want{conn: aksToken(t, "the kubeconfig's user has only one of client-certificate-data and client-key-data, so its token is used")},
 		},
 		"MismatchedCertificateAndToken": {
-			reason: "We should take a good token alongside a certificate and a key that is not its own.",
+			reason: "We should use a good token alongside a certificate of another key, because the token is enough.",
 			data:   replaceLine(string(sample(t, "kc-aks-local-account.yaml")), "client-key-data:", "client-key-data: eA=="),
 			want:   want{conn: aksToken(t, "the kubeconfig's client certificate and key are not PEM, or do not belong together, so its token is used")},
 		},
 		"ExpiredCertificateAndExpiredToken": {
-			reason: "We should report the certificate where the token cannot be used either.",
+			reason: "We should report the certificate, because the token cannot be used either.",
 			data:   replaceLine(string(sample(t, "kc-aks-local-account.yaml")), "token:", "token: "+jwt(`{"exp":1}`)),
 			o:      Options{Now: time.Date(2029, time.January, 1, 0, 0, 0, 0, time.UTC)},
 			want:   want{err: Invalid("the kubeconfig's client certificate expired on 2028-11-19")},
 		},
 		"ExpiredCertificate": {
-			reason: "Argo CD could not connect with an expired certificate.",
+			reason: "We should refuse an expired certificate, because Argo CD cannot connect with it.",
 			data:   replaceLine(string(sample(t, "kc-aks-local-account.yaml")), "token:", ""),
 			o:      Options{Now: time.Date(2029, time.January, 1, 0, 0, 0, 0, time.UTC)},
 			want:   want{err: Invalid("the kubeconfig's client certificate expired on 2028-11-19")},
 		},
 		"AliasBomb": {
-			reason: "An alias of a long scalar takes a few bytes, of which the decoder makes gigabytes.",
+			reason: "We should refuse aliases, because the decoder makes gigabytes of a few bytes.",
 			data:   "x: &a " + strings.Repeat("y", 200<<10) + "\nl: [" + strings.Repeat("*a,", 30000) + "]",
 			want:   want{err: Invalid("the kubeconfig uses YAML anchors and aliases, which are not supported")},
 		},
 		"NoAliases": {
-			reason: "A token may have the characters of both, and a text may have either.",
+			reason: "We should accept the characters of anchors and aliases in values, because tokens may have them.",
 			data: `
 clusters: [{name: a, cluster: {server: "https://192.0.2.1"}}]
 contexts: [{name: c, context: {cluster: a, user: u}}]
@@ -205,7 +206,7 @@ users: [{name: u, user: {token: "x&y*z", exec: {command: x, installHint: "this *
 			want: want{conn: &Connection{Server: "https://192.0.2.1", Credential: Credential{BearerToken: "x&y*z"}}},
 		},
 		"PasswordLikeAnAlias": {
-			reason: "We should accept a password that only looks like an anchor and an alias, whatever else it holds.",
+			reason: "We should accept a password that only looks like an anchor and an alias, because it is quoted.",
 			data: `
 clusters: [{name: a, cluster: {server: "https://192.0.2.1", insecure-skip-tls-verify: true, disable-compression: true}}]
 contexts: [{name: c, context: {cluster: a, user: u}}]
@@ -218,107 +219,107 @@ other: [~, 1, 1.5, !x y]`,
 			}},
 		},
 		"NumberAsPassword": {
-			reason: "We should refuse a number where a string must be, as the decoder does, also where we rewrite it.",
+			reason: "We should refuse a number for a string even where we rewrite the text, because the decoder does.",
 			data:   kubeconfigOf("https://192.0.2.1", "username: '&a *a', password: 12345"),
 			want:   want{err: errUndecodable},
 		},
 		"JSONWithBoth": {
-			reason: "JSON has no aliases, whatever its strings hold.",
+			reason: "We should accept the characters of anchors and aliases in JSON, because it has neither.",
 			data:   `{"clusters":[{"name":"a","cluster":{"server":"https://192.0.2.1"}}],"contexts":[{"name":"c","context":{"cluster":"a","user":"u"}}],"users":[{"name":"u","user":{"username":"&a","password":" *a "}}]}`,
 			want:   want{conn: &Connection{Server: "https://192.0.2.1", Credential: Credential{BasicAuth: &BasicAuth{Username: "&a", Password: " *a "}}}},
 		},
 		"AliasInMergeKey": {
-			reason: "We should refuse a merge key that repeats another mapping.",
+			reason: "We should refuse a merge key, because it repeats another mapping by an alias.",
 			data:   "a: &a {token: x}\nb: {<<: *a}",
 			want:   want{err: errAliases},
 		},
 		"AliasAsKey": {
-			reason: "We should refuse an alias wherever there can be one.",
+			reason: "We should refuse an alias for a key, because it may repeat anything.",
 			data:   "a: &a b\n*a : c",
 			want:   want{err: errAliases},
 		},
 		"AliasOfItself": {
-			reason: "We should refuse an alias within its own anchor.",
+			reason: "We should refuse an alias within its own anchor, because it would never end.",
 			data:   "a: &a [*a]",
 			want:   want{err: errAliases},
 		},
 		"AliasBombInBase64": {
-			reason: "We should look for aliases after base64 is decoded.",
+			reason: "We should look for aliases after base64 is decoded, because base64 hides them.",
 			data:   base64.StdEncoding.EncodeToString([]byte(aliasBomb)),
 			want:   want{err: errAliases},
 		},
 		"UndefinedAlias": {
-			reason: "We should not quote the name of an anchor that does not exist.",
+			reason: "We should not quote the name of a missing anchor, because it may be a part of a password.",
 			data:   "a: &canary b\nc: *canary2",
 			want:   want{err: errUndecodable},
 		},
 		"UTF16LittleEndian": {
-			reason: "The decoder reads UTF-16, in which no anchor is found.",
+			reason: "We should refuse UTF-16, because our search for anchors does not read it and the decoder does.",
 			data:   encodeUTF16(binary.LittleEndian, aliasBomb),
 			want:   want{err: errNotText},
 		},
 		"UTF16BigEndian": {
-			reason: "UTF-16 has two byte orders.",
+			reason: "We should refuse UTF-16 in the other byte order, because the decoder reads it.",
 			data:   encodeUTF16(binary.BigEndian, aliasBomb),
 			want:   want{err: errNotText},
 		},
 		"UTF16InBase64": {
-			reason: "We should check the encoding again after base64 is decoded.",
+			reason: "We should check the encoding after base64 is decoded, because base64 hides it.",
 			data:   base64.StdEncoding.EncodeToString([]byte(encodeUTF16(binary.LittleEndian, aliasBomb))),
 			want:   want{err: errNotText},
 		},
 		"UTF32": {
-			reason: "We should refuse UTF-32, too.",
+			reason: "We should refuse UTF-32, because our search for anchors does not read it.",
 			data:   encodeUTF32("a: b"),
 			want:   want{err: errNotText},
 		},
 		"NUL": {
-			reason: "We should refuse NUL, which no text has.",
+			reason: "We should refuse NUL, because no text has it.",
 			data:   kubeconfigOf("https://192.0.2.1", "token: \x00"),
 			want:   want{err: errNotText},
 		},
 		"Latin1": {
-			reason: "We should refuse text that is not UTF-8.",
+			reason: "We should refuse text that is not UTF-8, because readers may disagree on it.",
 			data:   kubeconfigOf("https://192.0.2.1", "token: \xe4"),
 			want:   want{err: errNotText},
 		},
 		"UTF8ByteOrderMark": {
-			reason: "Windows' editors put a byte order mark before UTF-8.",
+			reason: "We should accept a byte order mark before UTF-8, because editors on Windows write it.",
 			data:   "\ufeff" + kubeconfigOf("https://192.0.2.1", "token: fake-token"),
 			want:   want{conn: token},
 		},
 		"Base64WithLineBreaks": {
-			reason: "Tools break lines of base64, in several ways.",
+			reason: "We should decode base64 with line breaks, because tools break lines in several ways.",
 			data:   wrap(base64.StdEncoding.EncodeToString([]byte(kubeconfigOf("https://192.0.2.1", "token: fake-token")))),
 			want:   want{conn: token},
 		},
 		"Base64Twice": {
-			reason: "We should decode base64 once only.",
+			reason: "We should decode base64 once, because no provider encodes it twice.",
 			data:   base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte(kubeconfigOf("https://192.0.2.1", "token: fake-token"))))),
 			want:   want{err: errUndecodable},
 		},
 		"NeitherYAMLNorBase64": {
-			reason: "A text without a colon has nothing to decode.",
+			reason: "We should refuse text without a colon, because it is not a mapping.",
 			data:   "canary",
 			want:   want{err: Invalid("the kubeconfig is not valid YAML, JSON or base64")},
 		},
 		"TooLarge": {
-			reason: "We should bound what the decoder gets.",
+			reason: "We should refuse a very large kubeconfig, because decoding it takes time and memory.",
 			data:   "a: " + strings.Repeat("a", MaxSize),
 			want:   want{err: Invalid("the kubeconfig is larger than 512 KiB")},
 		},
 		"TooManyElements": {
-			reason: "Each element costs the decoder much more than its two bytes.",
+			reason: "We should refuse very many elements, because the decoder needs much more memory than their bytes.",
 			data:   "a: [" + strings.Repeat("1,", 32<<10) + "]",
 			want:   want{err: Invalid("the kubeconfig has more than 32768 YAML elements")},
 		},
 		"TooManyTags": {
-			reason: "The decoder takes quadratic time for tag directives.",
+			reason: "We should refuse tag directives, because the decoder takes quadratic time for them.",
 			data:   tagDirectives(17),
 			want:   want{err: errUndecodable},
 		},
 		"ServerWithoutScheme": {
-			reason: "A bare host is one that https is spoken with.",
+			reason: "We should take a bare host for an https server, because some clouds write one.",
 			data:   kubeconfigOf("192.0.2.1", "token: fake-token"),
 			want:   want{conn: token},
 		},
@@ -328,54 +329,54 @@ other: [~, 1, 1.5, !x y]`,
 			want:   want{err: Invalid("the kubeconfig's server is a loopback address, which Argo CD would resolve to its own Pod. Set cluster.server to an address that Argo CD can reach")},
 		},
 		"NotGKEDNSEndpoint": {
-			reason: "We should keep the CA of a server whose name only ends like that of GKE's DNS endpoints.",
+			reason: "We should keep the CA of a name that only ends like GKE's, because its certificate need not be publicly trusted.",
 			data:   clusterOf("server: https://evilgke.goog, certificate-authority-data: " + base64.StdEncoding.EncodeToString([]byte(pemCA(t)))),
 			want:   want{conn: &Connection{Server: "https://evilgke.goog", CAData: []byte(pemCA(t))}},
 		},
 		"ProxyOnLoopback": {
-			reason: "We should refuse a proxy that Argo CD would find in its own Pod.",
+			reason: "We should refuse a proxy on a loopback address, because Argo CD would connect to itself.",
 			data:   clusterOf("server: https://192.0.2.1, proxy-url: 'http://①②⑦.0.0.1:3128'"),
 			want:   want{err: Invalid("the kubeconfig's proxy-url is a loopback address, which Argo CD would resolve to its own Pod. Set cluster.proxyURL to the proxy that Argo CD connects through")},
 		},
 		"ProxyNormalised": {
-			reason: "We should write a proxy without the slash that tools add.",
+			reason: "We should remove a proxy's last slash, because some tools add one.",
 			data:   clusterOf("server: https://192.0.2.1, proxy-url: HTTP://proxy.example.org:3128/"),
 			want:   want{conn: &Connection{Server: "https://192.0.2.1", ProxyURL: "http://proxy.example.org:3128"}},
 		},
 		"ProxyPasswordWithoutUser": {
-			reason: "We should refuse a password without a user, too.",
+			reason: "We should refuse a password without a user, because Argo CD shows its configuration.",
 			data:   clusterOf("server: https://192.0.2.1, proxy-url: 'http://:canary@proxy.example.org'"),
 			want:   want{err: Invalid("the kubeconfig's proxy-url holds credentials, which are not copied; use a URL without. Set cluster.proxyURL to the proxy that Argo CD connects through")},
 		},
 		"TLSServerNameWithControlCharacter": {
-			reason: "We should refuse a name that no certificate can have.",
+			reason: "We should refuse a TLS name with a control character, because no certificate can have it.",
 			data:   clusterOf(`server: https://192.0.2.1, tls-server-name: "prod\nexample"`),
 			want:   want{err: Invalid("the kubeconfig's tls-server-name is not a DNS name or an IP address; set cluster.tlsServerName")},
 		},
 		"TokenWithDEL": {
-			reason: "We should refuse every control character: none can be in a header.",
+			reason: "We should refuse every control character in a token, because HTTP headers cannot hold it.",
 			data:   kubeconfigOf("https://192.0.2.1", `token: "fake\x7ftoken"`),
 			want:   want{err: Invalid("the kubeconfig's token holds a space or a control character")},
 		},
 		"ExpiredJWT": {
-			reason: "A JWT says itself when it has expired.",
+			reason: "We should refuse a JWT that has expired, because the cluster refuses it.",
 			data:   kubeconfigOf("https://192.0.2.1", "token: "+jwt(`{"exp":1798761600}`)),
 			o:      Options{Now: time.Unix(1798761600, 0)},
 			want:   want{err: Invalid("the kubeconfig's token expired on 2027-01-01")},
 		},
 		"JWT": {
-			reason: "The end of a JWT is known.",
+			reason: "We should return a JWT's end, because the condition says when it expires.",
 			data:   kubeconfigOf("https://192.0.2.1", "token: "+jwt(`{"exp":1798761600}`)),
 			o:      Options{Now: time.Unix(1798761599, 0)},
 			want:   want{conn: &Connection{Server: "https://192.0.2.1", Credential: Credential{BearerToken: jwt(`{"exp":1798761600}`), NotAfter: time.Unix(1798761600, 0).UTC()}}},
 		},
 		"DeepNesting": {
-			reason: "The decoder bounds its depth.",
+			reason: "We should refuse deep nesting, because the decoder bounds its depth.",
 			data:   "a: " + strings.Repeat("[", 30<<10),
 			want:   want{err: errUndecodable},
 		},
 		"Empty": {
-			reason: "Nothing is not a kubeconfig.",
+			reason: "We should refuse an empty kubeconfig, because it names no cluster.",
 			want:   want{err: Invalid("the kubeconfig has no context")},
 		},
 	}
@@ -441,7 +442,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestParseOpensNoFile has a kubeconfig name files that exist, by every field that can.
+// TestParseOpensNoFile checks that files which a kubeconfig names, by every field that can, are
+// not opened.
 func TestParseOpensNoFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte("canary"), 0o600); err != nil {
