@@ -90,7 +90,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// BenchmarkParse measures what is parsed of hostile kubeconfigs.
+// BenchmarkParse measures how long kubeconfigs take to be parsed.
 func BenchmarkParse(b *testing.B) {
 	for name, file := range map[string]string{"ClientCertificate": "kc-capi.yaml", "Token": "kc-eks-clusterauth.yaml"} {
 		data := sample(b, file)
@@ -105,7 +105,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// BenchmarkIs measures how long hostile values take to be recognised.
+// BenchmarkIs measures how long a kubeconfig and another value take to be told apart.
 func BenchmarkIs(b *testing.B) {
 	for name, data := range map[string][]byte{
 		"Kubeconfig": sample(b, "kc-capi.yaml"),
