@@ -13,7 +13,8 @@ EMPTY     :=
 SPACE     := $(EMPTY) $(EMPTY)
 COMMA     := ,
 GENERATED := docs package input
-EXAMPLES  := example/aks example/gke $(addprefix example/aks/,waiting registered registered/retained registered/draining)
+EXAMPLES  := example/aks example/gke $(addprefix example/aks/,waiting registered registered/retained registered/draining) \
+             $(addprefix example/service-account/,aks aks/waiting aks/registered aks/restricted aks/entra-id team gke)
 
 # Modules that need a newer Go than this one name it in their go.mod, and go fetches it.
 # With one set of flags, linters, tests and tools share what is compiled.

@@ -266,10 +266,11 @@ func describe(rendering []byte) (string, error) {
 				fmt.Fprintf(out, "%s %s=%s, %s: %s\n", o.Kind, c.Type, c.Status, c.Reason, c.Message)
 			}
 		}
-		if o.Kind != "Object" || o.Spec.ForProvider.Manifest.Kind != "Secret" {
+		// Other Secrets, like that of a ServiceAccount's token, have no data here.
+		data := o.Spec.ForProvider.Manifest.Data
+		if o.Kind != "Object" || o.Spec.ForProvider.Manifest.Kind != "Secret" || len(data) == 0 {
 			continue
 		}
-		data := o.Spec.ForProvider.Manifest.Data
 		config, err := mask(data["config"])
 		if err != nil {
 			return "", err
