@@ -56,16 +56,24 @@ func (r *registration) standing(manifest *structpb.Struct) standing {
 // hasSeen reports whether the Secret is as the provider saw it last, except for what others
 // added. The provider may hide its data.
 func (r *registration) hasSeen() bool {
-	seen := structAt(r.resource, "status", "atProvider", "manifest")
-	return r.seen("resourceVersion") == stringAt(r.secret, "metadata", "resourceVersion") ||
-		len(structAt(seen, "data").GetFields()) > 0 && covers(r.secret, seen)
+	seen, shown := r.shown()
+	return r.seen("resourceVersion") == stringAt(r.secret, "metadata", "resourceVersion") || shown && covers(r.secret, seen)
 }
 
 // sawAnother reports whether the provider last saw a Secret that does not have all that is
 // composed. It may hide the data.
 func (r *registration) sawAnother(manifest *structpb.Struct) bool {
+	seen, shown := r.shown()
+	return shown && !covers(seen, manifest)
+}
+
+// shown returns the Secret as the provider saw it last, and whether it shows the data. With
+// --sanitize-secrets it shows a key "redacted" instead.
+func (r *registration) shown() (*structpb.Struct, bool) {
 	seen := structAt(r.resource, "status", "atProvider", "manifest")
-	return len(structAt(seen, "data").GetFields()) > 0 && !covers(seen, manifest)
+	data := structAt(seen, "data").GetFields()
+	_, redacted := data["redacted"]
+	return seen, len(data) > 0 && !redacted
 }
 
 // isUsable reports whether Argo CD can make a client of a Secret.
