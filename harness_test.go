@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -125,14 +126,21 @@ func kubeconfigDetails(t testing.TB, name string) map[string]string {
 	return map[string]string{"kubeconfig": sample(t, name)}
 }
 
+// converted has the JSON of YAML texts: most tests use the same few.
+var converted sync.Map
+
 func mustStruct(t testing.TB, y string) *structpb.Struct {
 	t.Helper()
-	j, err := yaml.YAMLToJSON([]byte(y))
-	if err != nil {
-		t.Fatal(err)
+	j, ok := converted.Load(y)
+	if !ok {
+		b, err := yaml.YAMLToJSON([]byte(y))
+		if err != nil {
+			t.Fatal(err)
+		}
+		j, _ = converted.LoadOrStore(y, b)
 	}
 	s := &structpb.Struct{}
-	if err := protojson.Unmarshal(j, s); err != nil {
+	if err := protojson.Unmarshal(j.([]byte), s); err != nil {
 		t.Fatal(err)
 	}
 	return s
