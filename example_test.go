@@ -26,7 +26,7 @@ func documents(t *testing.T, path ...string) map[string]map[string]any {
 		t.Fatal(err)
 	}
 	out := map[string]map[string]any{}
-	for _, doc := range bytes.Split(append([]byte("\n"), b...), []byte("\n---\n")) {
+	for doc := range bytes.SplitSeq(append([]byte("\n"), b...), []byte("\n---\n")) {
 		var o map[string]any
 		if err := yaml.Unmarshal(doc, &o); err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -73,9 +74,7 @@ func FuzzRunFunction(f *testing.F) {
 		}
 		build := func() *fnv1.RunFunctionRequest {
 			req := newRequest(t, xr, "output: {}", map[string]observation{"cluster": {resource: resource, details: map[string]string{"kubeconfig": string(kc)}}})
-			for k, v := range inputStruct.GetFields() {
-				req.Input.Fields[k] = v
-			}
+			maps.Copy(req.GetInput().GetFields(), inputStruct.GetFields())
 			structAt(req.GetObserved().GetComposite().GetResource(), "spec").Fields["value"] = structpb.NewStringValue(value)
 			if flags&4 != 0 {
 				secret := mustStruct(t, "{data: {}}")

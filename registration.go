@@ -273,11 +273,15 @@ func (r *registration) withSecret(s reading) {
 // that was made from it says goes before the name itself.
 func (r *registration) setName(want string) {
 	manifests := r.manifests()
-	names := make([]string, 0, len(manifests)+1)
+	names := make([]string, 0, 2*len(manifests)+1)
 	for _, m := range manifests {
 		names = append(names, decode(m, "name"))
 	}
 	names = append(names, want)
+	for _, m := range manifests {
+		// Most names are their own label.
+		names = append(names, stringAt(m, "metadata", "labels", labelCluster))
+	}
 	for _, m := range manifests {
 		label := stringAt(m, "metadata", "labels", labelCluster)
 		for _, n := range names {

@@ -51,10 +51,10 @@ func TestRestored(t *testing.T) {
 		"SecretName":     {reason: "We should restore the Secret's name, because the Object's own name says what it was.", manifest: set("name", "metadata"), alone: true, only: kindObject},
 		"Namespace":      {reason: "We should restore the Secret's namespace, because the Object's own name says what it was.", manifest: set("namespace", "metadata"), alone: true, only: kindObject},
 		"ProviderConfig": {reason: "We should restore the ProviderConfig, because the Object's own name says what it was.", object: set("name", "spec", "providerConfigRef"), alone: true, only: kindObject},
-		"NameReserved":   {reason: "We should restore the cluster's name, " + renamed, manifest: name("in-cluster"), alone: true},
-		"NameOther":      {reason: "We should restore the cluster's name, " + renamed, manifest: name("renamed"), alone: true},
-		"NameEmpty":      {reason: "We should restore the cluster's name, " + renamed, manifest: name(""), alone: true},
-		"NameInvalid":    {reason: "We should restore the cluster's name, " + renamed, manifest: name("a\nb"), alone: true},
+		"NameReserved":   {reason: "We should restore the cluster's name, " + renamed, manifest: name("in-cluster")},
+		"NameOther":      {reason: "We should restore the cluster's name, " + renamed, manifest: name("renamed")},
+		"NameEmpty":      {reason: "We should restore the cluster's name, " + renamed, manifest: name("")},
+		"NameInvalid":    {reason: "We should restore the cluster's name, " + renamed, manifest: name("a\nb")},
 	}
 	for n, tc := range cases {
 		for kind, output := range outputs() {

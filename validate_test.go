@@ -122,7 +122,7 @@ func TestFieldSources(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			in := &v1beta1.ClusterRegistration{}
 			v := reflect.ValueOf(in).Elem()
-			for _, name := range strings.Split(path, ".") {
+			for name := range strings.SplitSeq(path, ".") {
 				v = v.FieldByNameFunc(func(f string) bool { return strings.EqualFold(f, name) })
 				if v.Kind() == reflect.Pointer {
 					v.Set(reflect.New(v.Type().Elem()))
@@ -159,9 +159,9 @@ func sources(typ reflect.Type, path []string) []string {
 		return nil
 	}
 	var out []string
-	for i := range typ.NumField() {
-		name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
-		out = append(out, sources(typ.Field(i).Type, append(path[:len(path):len(path)], name))...)
+	for field := range typ.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		out = append(out, sources(field.Type, append(slices.Clip(path), name))...)
 	}
 	return out
 }

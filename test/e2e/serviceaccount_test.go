@@ -24,6 +24,8 @@ import (
 
 // TestServiceAccount has Argo CD authenticate to clusters as ServiceAccounts, which the
 // Compositions of example/service-account make.
+//
+//nolint:tparallel // The tests after it have the hub for themselves.
 func TestServiceAccount(t *testing.T) {
 	for name, scenario := range map[string]func(*scenario){
 		"life, cluster-scoped XR":               func(s *scenario) { tokenLife(s, "aks", "PlatformCluster", "") },
@@ -200,7 +202,8 @@ func tokenOfAnotherCluster(s *scenario) {
 		if err != nil {
 			return err
 		}
-		if bytes.Equal(now.Data["server"], before.Data["server"]) || now.UID != before.UID || len(c.token().Data["token"]) == 0 || !bytes.Contains(now.Data["config"], c.token().Data["token"]) {
+		token := c.token().Data["token"] //nolint:contextcheck // It has the scenario's.
+		if bytes.Equal(now.Data["server"], before.Data["server"]) || now.UID != before.UID || len(token) == 0 || !bytes.Contains(now.Data["config"], token) {
 			return errors.New("the Secret is not that of the new cluster, or another one")
 		}
 		return sys.hub.hasCondition(ctx, c.user, conditionRegistered, "Registered")
@@ -266,9 +269,15 @@ func (c tokenCluster) deployedBy() {
 	by := map[string]bool{}
 	for line := range bytes.Lines(log) {
 		var event struct {
-			Verb      string
-			User      struct{ Username string }
-			ObjectRef struct{ Resource, Subresource, Namespace string }
+			Verb string `json:"verb"`
+			User struct {
+				Username string `json:"username"`
+			} `json:"user"`
+			ObjectRef struct {
+				Resource    string `json:"resource"`
+				Subresource string `json:"subresource"`
+				Namespace   string `json:"namespace"`
+			} `json:"objectRef"`
 		}
 		// The last line may not be whole yet.
 		if json.Unmarshal(line, &event) != nil || event.ObjectRef.Namespace != c.namespace("guestbook") {

@@ -51,7 +51,7 @@ func TestDockerfile(t *testing.T) {
 
 // TestDocker compares the images that the Dockerfile made with those of tools/image.
 func TestDocker(t *testing.T) {
-	for _, path := range strings.Split(env(t, "IMAGES"), ",") {
+	for path := range strings.SplitSeq(env(t, "IMAGES"), ",") {
 		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
 			want, got := load(t, path), load(t, filepath.Join(filepath.Dir(path), "docker.tar"))
 			if w, g := facts(t, want), facts(t, got); w != g {

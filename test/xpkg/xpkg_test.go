@@ -102,7 +102,7 @@ func packageYAML(t *testing.T, img v1.Image) []byte {
 func testMetadata(t *testing.T, packageYAML []byte) {
 	t.Helper()
 	kinds := map[string]map[string]any{}
-	for _, doc := range bytes.Split(packageYAML, []byte("\n---\n")) {
+	for doc := range bytes.SplitSeq(packageYAML, []byte("\n---\n")) {
 		var o map[string]any
 		if err := yaml.Unmarshal(doc, &o); err != nil {
 			t.Fatal(err)
