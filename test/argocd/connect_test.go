@@ -173,6 +173,9 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredentia
 		// proxy that the input gives, if any.
 		proxy string
 
+		// token and CA of another composed resource, if any.
+		token map[string]string
+
 		want       string
 		serverName string
 		proxied    bool
@@ -192,6 +195,18 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredentia
 			reason: "A token with a newline at its end is sent without.",
 			server: byAddress, user: `token: "fake-token\n"`,
 			want: "Bearer fake-token",
+		},
+		"TokenOfServiceAccount": {
+			reason: "A ServiceAccount's token takes the place of the certificate, and its CA that of the kubeconfig's.",
+			server: byAddress, user: clientCertificate, noCA: true,
+			token: map[string]string{"token": "fake-token", "ca.crt": string(ca.pem)}, input: "credentials: {type: Token, token: {resourceName: token}}\nkubeconfigFrom: {resourceName: cluster}",
+			want: "Bearer fake-token",
+		},
+		"TokenOfServiceAccountWrongServer": {
+			reason: "A server of another authority does not get the token.",
+			server: other, user: clientCertificate,
+			token: map[string]string{"token": "fake-token", "ca.crt": string(ca.pem)}, input: "credentials: {type: Token, token: {resourceName: token}}\nkubeconfigFrom: {resourceName: cluster}",
+			fails: "certificate signed by unknown authority",
 		},
 		"BasicAuth": {
 			reason: "A username and a password.",
@@ -254,6 +269,7 @@ users: [{name: u, user: {%s}}]}`, authority, tc.extra, tc.user)
 			c := readBack(t, register(t, cluster{
 				input:   fmt.Sprintf("cluster: {server: %s/%s}\n", tc.server.URL, proxy) + tc.input,
 				details: map[string]string{"kubeconfig": kubeconfig},
+				token:   tc.token,
 			}))
 			cfg, err := c.RESTConfig()
 			if err != nil {

@@ -99,6 +99,9 @@ type cluster struct {
 	// the input names.
 	details map[string]string
 	secret  bool
+
+	// token is the connection details of another composed resource, "token"; none by default.
+	token map[string]string
 }
 
 const defaultXR = "{apiVersion: platform.example.org/v1, kind: XCluster, metadata: {name: demo}}"
@@ -145,6 +148,19 @@ func call(t testing.TB, c cluster) *fnv1.RunFunctionResponse {
 			Resource:          toStruct(t, fmt.Sprintf("{apiVersion: %s, kind: Cluster, status: {atProvider: {%s}}}", apiVersion, c.status)),
 			ConnectionDetails: details,
 		}}
+	}
+	if c.token != nil {
+		details := map[string][]byte{}
+		for k, v := range c.token {
+			details[k] = []byte(v)
+		}
+		if req.Observed.Resources == nil {
+			req.Observed.Resources = map[string]*fnv1.Resource{}
+		}
+		req.Observed.Resources["token"] = &fnv1.Resource{
+			Resource:          toStruct(t, "{apiVersion: kubernetes.crossplane.io/v1alpha2, kind: Object}"),
+			ConnectionDetails: details,
+		}
 	}
 	rsp, err := function.RunFunction(t.Context(), req)
 	if err != nil {

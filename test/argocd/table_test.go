@@ -126,6 +126,9 @@ func TestTable(t *testing.T) {
 		key        string
 		secret     bool
 
+		// token is of a ServiceAccount; it is another composed resource's.
+		token string
+
 		input string
 	}{
 		{what: "AKS, local account: certificate and token", sample: "kc-aks-local-account.yaml"},
@@ -160,6 +163,8 @@ func TestTable(t *testing.T) {
 		{what: "Vultr: base64 text", sample: "edge-base64-wrapped.txt", key: "attribute.kube_config"},
 		{what: "vcluster, k3s, kind: loopback server", kubeconfig: of("https://localhost:8443", "token: fake-token"), key: "config"},
 		{what: "vcluster, k3s, kind: loopback server", kubeconfig: of("https://localhost:8443", "token: fake-token"), key: "config", input: "cluster: {server: 'https://192.0.2.1:8443'}"},
+		{what: "AKS, local account, and a ServiceAccount's token", sample: "kc-aks-local-account.yaml", from: "composed resource, and the token from another one", token: "fake-token", input: "credentials: {type: Token, token: {resourceName: token}}"},
+		{what: "GKE: no credentials, and a ServiceAccount's token", sample: "kc-gke-upjet-nocreds.yaml", from: "composed resource, and the token from another one", token: "fake-token", input: "credentials: {type: Token, token: {resourceName: token}}"},
 		{what: "username and password", kubeconfig: of("https://192.0.2.1", "username: admin, password: fake-password")},
 		{what: "server with a trailing slash", sample: "edge-trailing-slash.yaml"},
 		{what: "IPv6 server", kubeconfig: of("https://[2001:db8::1]:6443", "token: fake-token")},
@@ -208,7 +213,11 @@ func TestTable(t *testing.T) {
 			if key != "kubeconfig" {
 				from += ", `" + key + "`"
 			}
-			rsp := call(t, cluster{input: input, apiVersion: r.apiVersion, status: r.status, details: map[string]string{key: kubeconfig}, secret: r.secret})
+			var token map[string]string
+			if r.token != "" {
+				token = map[string]string{"token": r.token, "ca.crt": string(ca.pem)}
+			}
+			rsp := call(t, cluster{input: input, apiVersion: r.apiVersion, status: r.status, details: map[string]string{key: kubeconfig}, secret: r.secret, token: token})
 
 			var gets string
 			if o, ok := rsp.GetDesired().GetResources()["argocd-cluster"]; ok {
