@@ -33,7 +33,6 @@ func TestServiceAccount(t *testing.T) {
 		"switched from Auto, cluster-scoped XR": func(s *scenario) { switchedToToken(s, "aks", "PlatformCluster", "") },
 		"switched from Auto, namespaced XR":     func(s *scenario) { switchedToToken(s, "team", "TeamCluster", "team-a") },
 		"token replaced":                        tokenReplaced,
-		"cluster replaced":                      tokenOfAnotherCluster,
 		"some namespaces only":                  someNamespaces,
 		"the provider's own identity":           providersIdentity,
 	} {

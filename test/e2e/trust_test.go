@@ -44,6 +44,7 @@ func TestTrust(t *testing.T) {
 			"tenant edits a connection Secret":   connectionEdited,
 			"cluster replaced, AKS":              func(s *scenario) { clusterReplaced(s, ofKind("TeamAKS", "team-a", "replaced-aks")) },
 			"cluster replaced, GKE":              func(s *scenario) { clusterReplaced(s, ofKind("ClusterGKE", "", "replaced-gke")) },
+			"cluster replaced, by token":         tokenOfAnotherCluster,
 			"an XR's user edits it":              xrEdited,
 			"Object edited without a kubeconfig": objectEdited,
 			"two XRs of one server":              serverShared,
