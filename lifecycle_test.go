@@ -18,7 +18,21 @@ import (
 // TestAnyFieldMayVanish checks that a registration stays, and stays connected as it was, whichever
 // field of a request is missing or empty, except for the registration's own and the input's.
 func TestAnyFieldMayVanish(t *testing.T) {
-	h, before := registered(t, tokenKubeconfig("canary-good"))
+	t.Run("Kubeconfig", func(t *testing.T) {
+		h := newHub(tokenKubeconfig("canary-good"))
+		anyFieldMayVanish(t, h)
+	})
+	t.Run("Token", func(t *testing.T) {
+		h := newHub(tokenKubeconfig("canary-admin"))
+		h.input += ofToken
+		h.resources = withToken(h.resources, "canary-good", testCA(t, "kc-capi.yaml"))
+		anyFieldMayVanish(t, h)
+	})
+}
+
+func anyFieldMayVanish(t *testing.T, h *hub) {
+	t.Helper()
+	before := h.registered(t)
 	deleted := 0
 	var walk func(s *structpb.Struct, path string)
 	req := h.request(t)
@@ -73,9 +87,26 @@ func TestAnyFieldMayVanish(t *testing.T) {
 		}
 		cluster.ConnectionDetails[k] = v
 	}
-	delete(req.GetObserved().GetResources(), "cluster")
-	check("cluster")
-	req.GetObserved().GetResources()["cluster"] = cluster
+	if token := req.GetObserved().GetResources()["token"]; token != nil {
+		walk(token.GetResource(), "token")
+		details := token.GetConnectionDetails()
+		for _, empty := range [][]byte{nil, []byte(" "), []byte("two words")} {
+			good := details["token"]
+			details["token"] = empty
+			check("the token")
+			details["token"] = good
+		}
+		token.ConnectionDetails = nil
+		check("the token's details")
+		token.ConnectionDetails = details
+	}
+	for name, r := range maps.Clone(req.GetObserved().GetResources()) {
+		if _, ok := h.resources[name]; ok {
+			delete(req.GetObserved().GetResources(), name)
+			check(name)
+			req.GetObserved().GetResources()[name] = r
+		}
+	}
 	for name, f := range map[string]func(){
 		"meta":    func() { req.Meta = nil },
 		"desired": func() { req.Desired = nil },
@@ -144,6 +175,55 @@ users: [{name: v, user: {token: canary-other}}, {name: u, user: {token: canary-%
 			}
 			if taken {
 				last = fmt.Sprintf(`{"bearerToken":"canary-%d","tlsClientConfig":{"insecure":false}}`, tokens)
+			}
+			want := map[string]string{"name": "prod", "server": "https://api.example.org", "project": "payments", "config": last}
+			if diff := cmp.Diff(want, dataOf(secretOf(t, s))); diff != "" {
+				t.Fatalf("walk %d, step %d: %s\n-want, +got:\n%s", seed, step, s.Message, diff)
+			}
+		}
+		if last == "" {
+			t.Errorf("walk %d never registered", seed)
+		}
+	}
+}
+
+// TestRandomWalkOfTokens checks, after every step of random sequences in which the input changes
+// between the kubeconfig's credentials and a token, and both come and go, that the registration
+// exists and has one whole credential.
+func TestRandomWalkOfTokens(t *testing.T) {
+	const (
+		walks = 40
+		steps = 40
+	)
+	ca := testCA(t, "kc-capi.yaml")
+	for seed := range uint64(walks) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		h := newHub("")
+		input := h.input
+		last := ""
+		for step := range steps {
+			isToken := random.IntN(2) == 0
+			if h.input = input; isToken {
+				h.input += ofToken
+			}
+			hasKubeconfig, hasToken := random.IntN(3) > 0, random.IntN(3) > 0
+			admin, token := fmt.Sprintf("canary-admin-%d", step), fmt.Sprintf("canary-token-%d", step)
+			h.resources = of(aks, map[bool]string{true: tokenKubeconfig(admin)}[hasKubeconfig])
+			if hasToken {
+				h.resources = withToken(h.resources, token, ca)
+			}
+			switch {
+			case isToken && hasToken && hasKubeconfig:
+				last = fmt.Sprintf(`{"bearerToken":%q,"tlsClientConfig":{"insecure":false,"caData":%q}}`, token, base64Of(ca))
+			case !isToken && hasKubeconfig:
+				last = fmt.Sprintf(`{"bearerToken":%q,"tlsClientConfig":{"insecure":false}}`, admin)
+			}
+			s := h.reconcile(t)
+			if s.Fatal != "" || (s.Composed == nil) != (last == "") {
+				t.Fatalf("walk %d, step %d: lost, or registered by nothing: %s%s: %s", seed, step, s.Fatal, s.Condition, s.Message)
+			}
+			if last == "" {
+				continue
 			}
 			want := map[string]string{"name": "prod", "server": "https://api.example.org", "project": "payments", "config": last}
 			if diff := cmp.Diff(want, dataOf(secretOf(t, s))); diff != "" {
