@@ -182,7 +182,9 @@ func (s *scenario) didf(format string, a ...any) {
 // circuit breaker, until a minute has passed.
 func (s *scenario) await(what string, f func(ctx context.Context) error) {
 	s.Helper()
-	if err := until(s.Context(), 2*time.Minute, f); err != nil {
+	// Argo CD's ApplicationSet controller may read a new cluster before its cache has it. Then it
+	// looks again after three minutes.
+	if err := until(s.Context(), 4*time.Minute, f); err != nil {
 		s.must(fmt.Errorf("%s: %w", what, err))
 	}
 }
