@@ -179,7 +179,7 @@ func madeAgain(s *scenario, user *unstructured.Unstructured) {
 	began := time.Now()
 	c := s.ask(user.DeepCopy())
 	stop := c.truth()
-	if err := until(s.Context(), 45*time.Second, func(ctx context.Context) error {
+	if err := until(s.Context(), 2*time.Minute, func(ctx context.Context) error {
 		now, err := c.registration(ctx)
 		if err != nil {
 			return err
@@ -310,10 +310,12 @@ func compositionEdited(s *scenario) {
 func credentialsTightened(s *scenario) {
 	const kind = "WithdrawnAKS"
 	c := s.ask(ofKind(kind, "", "withdrawn")).registered().healthy()
+	// The kubeconfig goes first: with it, the certificate gives way to Azure's identity.
+	s.must(sys.cloud.withdraw(s.Context(), c.managed()))
+	c.says("True", "Retained", "")
 	s.edit(kind, func(input map[string]any) {
 		set("Azure", "credentials", "type")(input)
 	})
-	s.must(sys.cloud.withdraw(s.Context(), c.managed()))
 	c.says("False", "UnsupportedCredentials", "without credentials")
 	s.await("no credentials", func(ctx context.Context) error {
 		r, err := c.registration(ctx)
