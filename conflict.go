@@ -106,7 +106,7 @@ func (c *contender) earlierStep(u uniqueness) *problem {
 		return nil
 	}
 	for _, n := range slices.Sorted(maps.Keys(c.desired)) {
-		other := composedRegistration(n, c.desired[n].GetResource())
+		other := registrationIn(n, c.desired[n])
 		if other != nil && other.isCluster() && c.sharesArgoCD(other) && other.data(u.key) == u.value {
 			return c.lost(u, other.secretName(), c.xr.identity())
 		}

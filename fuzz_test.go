@@ -91,8 +91,8 @@ metadata: {namespace: argocd, name: x, labels: {argocd.argoproj.io/secret-type: 
 		fn := &Function{log: logging.NewNopLogger(), now: testNow}
 		marshal := proto.MarshalOptions{Deterministic: true}
 		var first []byte
-		for range 2 {
-			rsp, err := fn.RunFunction(t.Context(), build())
+		for _, req := range []*fnv1.RunFunctionRequest{build(), overTheWire(t, build())} {
+			rsp, err := fn.RunFunction(t.Context(), req)
 			if err != nil {
 				t.Fatal(err)
 			}

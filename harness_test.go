@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -190,6 +191,7 @@ func runAt(t testing.TB, req *fnv1.RunFunctionRequest, now time.Time) *fnv1.RunF
 	if err != nil {
 		t.Fatalf("RunFunction(...): %v", err)
 	}
+	checkEncoded(t, before, rsp, f)
 	checkLeaks(t, req, rsp, log.lines)
 	checkSaid(t, before, rsp)
 	for name, r := range before.GetDesired().GetResources() {
@@ -209,6 +211,27 @@ func runAt(t testing.TB, req *fnv1.RunFunctionRequest, now time.Time) *fnv1.RunF
 		t.Errorf("desired XR of an earlier step changed: -before, +after:\n%s", cmp.Diff(xr, after, protocmp.Transform()))
 	}
 	return rsp
+}
+
+// checkEncoded checks that a request that the codec decodes has the same response, as Crossplane
+// decodes it.
+func checkEncoded(t testing.TB, req *fnv1.RunFunctionRequest, want *fnv1.RunFunctionResponse, f *Function) {
+	t.Helper()
+	rsp, err := (&Function{log: logging.NewNopLogger(), now: f.now}).RunFunction(t.Context(), overTheWire(t, req))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := proto.Marshal(rsp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := &fnv1.RunFunctionResponse{}
+	if err := proto.Unmarshal(b, got); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(deterministic(t, want), deterministic(t, got)) {
+		t.Errorf("by the codec: -want, +got:\n%s", cmp.Diff(want, got, protocmp.Transform()))
+	}
 }
 
 // checkSaid checks how a response says what it says: a fatal result, or else the step's one

@@ -178,7 +178,7 @@ func (c *connector) disowned(cfg *argocd.ClusterConfig, server, provider, eks st
 		return fields + " names other servers" + sends + provider + " identity to its server"
 	case given.author && given.value != "":
 		return "cluster.server is another server" + sends + provider + " identity to its server"
-	case cloudOf(c.src.resource) == provider, c.src.resource == nil && c.in.KubeconfigFrom.Type == v1beta1.KubeconfigSourceComposedResource:
+	case cloudOf(c.src.resource) == provider, resourceOf(c.src.resource) == nil && c.in.KubeconfigFrom.Type == v1beta1.KubeconfigSourceComposedResource:
 		return ""
 	case explicit:
 		return ""

@@ -104,7 +104,7 @@ func (p *pass) isRemote() bool { return p.in.Output.ArgoCD == v1beta1.ArgoCDRemo
 // If the XR does, by a field that the input names, that is a conflict.
 func (p *pass) checkOtherSteps() error {
 	for _, n := range slices.Sorted(maps.Keys(p.desired)) {
-		other := composedRegistration(n, p.desired[n].GetResource())
+		other := registrationIn(n, p.desired[n])
 		if other == nil || other.name != p.id.name || !p.contender().sharesArgoCD(other) {
 			continue
 		}

@@ -162,6 +162,15 @@ func composedRegistration(resourceName string, res *structpb.Struct) *registrati
 	return r
 }
 
+// registrationIn returns the registration in a resource of a request; nil if the resource is
+// something else.
+func registrationIn(resourceName string, r *fnv1.Resource) *registration {
+	if kind := textOf(r, "kind"); kind != kindSecret && kind != kindObject {
+		return nil
+	}
+	return composedRegistration(resourceName, resourceOf(r))
+}
+
 // observe returns the registration that exists. It is what is composed under the name that
 // the input gives. If there is none, it is what was composed for this XR under another
 // name, if no earlier step desires that, and it has the Secret, the cluster's name or the
@@ -169,7 +178,7 @@ func composedRegistration(resourceName string, res *structpb.Struct) *registrati
 // nothing is composed, and an error if something else is.
 func observe(req *fnv1.RunFunctionRequest, resourceName, source, conditionType string, xr *composite, want identity) (*registration, error) {
 	observed := req.GetObserved().GetResources()
-	if res := observed[resourceName].GetResource(); res != nil {
+	if res := resourceOf(observed[resourceName]); res != nil {
 		if r := composedRegistration(resourceName, res); r != nil {
 			return r.complete(want), nil
 		}
@@ -200,7 +209,7 @@ func formerRegistration(req *fnv1.RunFunctionRequest, source, conditionType stri
 		if _, desired := req.GetDesired().GetResources()[n]; desired {
 			continue
 		}
-		if r := composedRegistration(n, observed[n].GetResource()); r != nil && r.mark() == xr.identity() {
+		if r := registrationIn(n, observed[n]); r != nil && r.mark() == xr.identity() {
 			others = append(others, r)
 		}
 	}

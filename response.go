@@ -66,7 +66,7 @@ func (r *reader) secret(requirement, namespace, name string) reading {
 	if len(found.GetItems()) == 0 {
 		return reading{read: ok}
 	}
-	s := found.GetItems()[0].GetResource()
+	s := resourceOf(found.GetItems()[0])
 	if !isNamed(s, namespace, name) {
 		return reading{}
 	}
@@ -99,7 +99,7 @@ func (r *reader) clusters(requirement, namespace, label, value string) ([]*struc
 	found, ok := r.req.GetRequiredResources()[requirement]
 	out := make([]*structpb.Struct, 0, len(found.GetItems()))
 	for _, i := range found.GetItems() {
-		out = append(out, i.GetResource())
+		out = append(out, resourceOf(i))
 	}
 	return out, ok
 }
@@ -144,7 +144,7 @@ func reportStatus(rsp *fnv1.RunFunctionResponse, path *string, c *composition, c
 		return nil
 	}
 	xr := desiredComposite(rsp)
-	status := fieldpath.Pave(xr.GetResource().AsMap())
+	status := fieldpath.Pave(resourceOf(xr).AsMap())
 	for k, v := range map[string]string{
 		"name":                c.cluster,
 		"server":              decode(c.manifest, "server"),

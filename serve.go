@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
@@ -53,6 +55,7 @@ func (c *CLI) serve(ctx context.Context, fn fnv1.FunctionRunnerServiceServer, lo
 	srv := grpc.NewServer(
 		grpc.MaxRecvMsgSize(c.MaxRecvMessageSize<<20),
 		grpc.Creds(o.Credentials),
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
 		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), recovered(log)),
 	)
 	defer srv.Stop()

@@ -1,19 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
-	"fmt"
-	"os"
-	"os/exec"
-	"regexp"
-	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf16"
 
 	"github.com/alecthomas/kong"
 	"google.golang.org/grpc"
@@ -25,24 +16,6 @@ import (
 	"github.com/crossplane/crossplane-runtime/v2/pkg/logging"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
-
-// serveEnv has the test binary serve a function, and run no tests.
-const serveEnv = "TEST_SERVE"
-
-func TestMain(m *testing.M) {
-	if which := os.Getenv(serveEnv); which != "" {
-		var fn fnv1.FunctionRunnerServiceServer = &nothing{}
-		if which == "register" {
-			fn = &Function{log: logging.NewNopLogger(), now: testNow}
-		}
-		cli := commandLine(os.Getenv("TEST_ADDRESS"), "")
-		if err := cli.serve(context.Background(), fn, logging.NewNopLogger()); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	}
-	os.Exit(m.Run())
-}
 
 // commandLine returns the flags of a function that serves at addresses, without TLS.
 func commandLine(address, metrics string) *CLI {
@@ -168,93 +141,5 @@ func TestAddressInUse(t *testing.T) {
 	cli.Insecure = false
 	if err := cli.serve(t.Context(), &nothing{}, logging.NewNopLogger()); err == nil || !strings.Contains(err.Error(), "--tls-certs-dir") {
 		t.Errorf("without certificates: %v", err)
-	}
-}
-
-// hostile returns values of connection Secrets that are made to cost much, each of some
-// hundred KiB.
-func hostile() map[string][]byte {
-	const size = 480 << 10
-	bomb := "x: &a " + strings.Repeat("y", size/2) + "\nz: [" + strings.Repeat("*a,", size/6) + "]\n"
-	utf16le := []byte{0xff, 0xfe}
-	for _, u := range utf16.Encode([]rune(bomb[:size/2-2])) {
-		utf16le = append(utf16le, byte(u), byte(u>>8))
-	}
-	short := "x: &a " + strings.Repeat("y", size/8) + "\nz: [" + strings.Repeat("*a,", size/24) + "]\n"
-	utf16short := []byte{0xff, 0xfe}
-	for _, u := range utf16.Encode([]rune(short)) {
-		utf16short = append(utf16short, byte(u), byte(u>>8))
-	}
-	return map[string][]byte{
-		"Aliases":       []byte(bomb),
-		"UTF16":         utf16le,
-		"UTF16Aliases":  utf16short,
-		"UTF16InBase64": []byte(base64.StdEncoding.EncodeToString(utf16short)),
-		"Nested":        []byte("a: " + strings.Repeat("[", size)),
-		"NestedMaps":    []byte(strings.Repeat("{a: ", size/4)),
-		"Anchors":       []byte("a: [" + strings.Repeat("&a b,", size/5) + "] # *a"),
-		"ManyKeys":      []byte("clusters: [" + strings.Repeat("{},", size/3) + "]"),
-		"ManyContexts":  []byte("contexts: [" + strings.Repeat("{name: a},", size/10) + "]"),
-		"LongScalar":    []byte("a: " + strings.Repeat("b", size)),
-		"Indented":      []byte(strings.Repeat(" ", size) + "a: b"),
-		"Comments":      []byte(strings.Repeat("#\n", size/2) + "a: b"),
-		"Merge":         []byte("a: &a {b: c}\n" + strings.Repeat("d: {<<: *a}\n", size/12)),
-		"NUL":           bytes.Repeat([]byte("a:\x00"), size/3),
-	}
-}
-
-// TestMemory checks that hostile requests of 4 MiB cost the function little more memory than one
-// that does nothing with them.
-func TestMemory(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("reads /proc")
-	}
-	const bound = 100 << 10 // KiB
-
-	var requests []*fnv1.RunFunctionRequest
-	for _, key := range []string{"kubeconfig", "value"} {
-		for _, v := range hostile() {
-			req := newRequest(t, legacyXR, "", nil)
-			for i := range 7 {
-				req.Observed.Resources[fmt.Sprintf("r%d", i)] = &fnv1.Resource{Resource: mustStruct(t, bucket), ConnectionDetails: map[string][]byte{key: v}}
-			}
-			named := newRequest(t, legacyXR, "kubeconfigFrom: {resourceName: r0}", nil)
-			named.Observed.Resources = req.GetObserved().GetResources()
-			requests = append(requests, req, named)
-		}
-	}
-	peak := func(which string) int {
-		address := freeAddress(t)
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), serveEnv+"="+which, "TEST_ADDRESS="+address)
-		cmd.Stderr = os.Stderr
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-		client := fnv1.NewFunctionRunnerServiceClient(dial(t, address))
-		for _, req := range requests {
-			if _, err := client.RunFunction(t.Context(), req); err != nil {
-				t.Fatal(err)
-			}
-		}
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(b)
-		if m == nil {
-			t.Fatal("no VmHWM")
-		}
-		kib, err := strconv.Atoi(string(m[1]))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return kib
-	}
-	ours, nothings := peak("register"), peak("nothing")
-	t.Logf("peak memory of %d requests: %d MiB, and %d MiB of a function that does nothing", len(requests), ours>>10, nothings>>10)
-	if ours-nothings > bound {
-		t.Errorf("hostile requests make the function grow by %d MiB more than one that does nothing", (ours-nothings)>>10)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -23,7 +24,7 @@ type source struct {
 	// resourceName and resource are the composed resource that publishes the kubeconfig;
 	// empty if something else does.
 	resourceName string
-	resource     *structpb.Struct
+	resource     *fnv1.Resource
 
 	// secret that holds the kubeconfig, if Crossplane is to read or watch it.
 	secret *fnv1.ResourceSelector
@@ -85,15 +86,15 @@ func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, x
 		kc = find(observed[name].GetConnectionDetails(), from.Key)
 	}
 	r := observed[name]
-	src := source{kubeconfig: kc, resourceName: name, resource: r.GetResource()}
+	src := source{kubeconfig: kc, resourceName: name, resource: r}
 	// Crossplane watches required resources, but not connection Secrets. Requiring the
 	// connection Secret makes a rotation trigger a reconcile; the function already has its
 	// data.
 	if request.HasCapability(req, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES) {
-		src.secret = connectionSecret(r.GetResource())
+		src.secret = connectionSecret(r)
 	}
 	if src.kubeconfig == nil {
-		err := noKubeconfig(fmt.Sprintf("composed resource %q", name), len(r.GetConnectionDetails()), from.Key, "has no connection details; "+connectionSecretHint(r.GetResource()))
+		err := noKubeconfig(fmt.Sprintf("composed resource %q", name), len(r.GetConnectionDetails()), from.Key, "has no connection details; "+connectionSecretHint(r))
 		message := err.Error()
 		if len(r.GetConnectionDetails()) > 0 && from.Key == "" {
 			message += ". For a Secret that is not composed set kubeconfigFrom.type: Secret"
@@ -195,10 +196,10 @@ func readSecret(req *fnv1.RunFunctionRequest, requirement string, ref *v1beta1.S
 		return r, waiting(r.what + " has been requested from Crossplane")
 	case len(found.GetItems()) == 0:
 		return r, waiting(r.what + " does not exist; check " + input)
-	case !isNamed(found.GetItems()[0].GetResource(), namespace.value, name.value):
+	case !isNamed(resourceOf(found.GetItems()[0]), namespace.value, name.value):
 		return r, waiting(r.what + " has been requested from Crossplane")
 	}
-	r.data = structAt(found.GetItems()[0].GetResource(), "data")
+	r.data = structAt(resourceOf(found.GetItems()[0]), "data")
 	return r, nil
 }
 
@@ -229,12 +230,9 @@ func decodedAt(data *structpb.Struct, key string) []byte {
 
 // connectionSecret returns the Secret to which a composed resource publishes its
 // connection details; nil if it does not.
-func connectionSecret(res *structpb.Struct) *fnv1.ResourceSelector {
-	ref := structAt(res, "spec", "writeConnectionSecretToRef")
-	name, namespace := stringAt(ref, "name"), stringAt(ref, "namespace")
-	if ns := stringAt(res, "metadata", "namespace"); ns != "" {
-		namespace = ns
-	}
+func connectionSecret(res *fnv1.Resource) *fnv1.ResourceSelector {
+	name := textOf(res, "spec", "writeConnectionSecretToRef", "name")
+	namespace := cmp.Or(textOf(res, "metadata", "namespace"), textOf(res, "spec", "writeConnectionSecretToRef", "namespace"))
 	if name == "" || namespace == "" {
 		return nil
 	}
@@ -242,8 +240,8 @@ func connectionSecret(res *structpb.Struct) *fnv1.ResourceSelector {
 }
 
 // connectionSecretHint explains why a composed resource has no connection details.
-func connectionSecretHint(res *structpb.Struct) string {
-	if structAt(res, "spec", "writeConnectionSecretToRef") == nil {
+func connectionSecretHint(res *fnv1.Resource) string {
+	if structAt(resourceOf(res), "spec", "writeConnectionSecretToRef") == nil {
 		return "set spec.writeConnectionSecretToRef on it"
 	}
 	return "its provider has not published them"

@@ -58,11 +58,11 @@ func tokenValues(req *fnv1.RunFunctionRequest, in *v1beta1.TokenCredentials, xr 
 		return t, nil, waitingForToken("waiting for " + t.what + ", which does not exist; check credentials.token.resourceName")
 	}
 	if request.HasCapability(req, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES) {
-		t.secret = connectionSecret(r.GetResource())
+		t.secret = connectionSecret(r)
 	}
 	details := r.GetConnectionDetails()
 	if len(details) == 0 {
-		return t, nil, waitingForToken(t.what + " has no connection details; " + connectionSecretHint(r.GetResource()))
+		return t, nil, waitingForToken(t.what + " has no connection details; " + connectionSecretHint(r))
 	}
 	return t, func(key string) []byte { return details[key] }, nil
 }

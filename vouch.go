@@ -23,8 +23,8 @@ const (
 
 // cloudOf returns the cloud whose provider manages a resource, in either scope; empty if it
 // is another's.
-func cloudOf(res *structpb.Struct) string {
-	g := group(stringAt(res, "apiVersion"))
+func cloudOf(res *fnv1.Resource) string {
+	g := group(textOf(res, "apiVersion"))
 	name, ok := strings.CutSuffix(g, ".upbound.io")
 	if !ok {
 		if name, ok = strings.CutSuffix(g, ".crossplane.io"); !ok {
@@ -63,12 +63,8 @@ func (c clouds) servers(src source, cloud, eks string) (hosts []string, says str
 // is; of AWS, only the one that a token is for.
 func (c clouds) all(cloud, eks string) []string {
 	var hosts []string
-	for _, n := range slices.Sorted(maps.Keys(c)) {
-		res := c[n].GetResource()
-		if cloudOf(res) != cloud {
-			continue
-		}
-		isToken := isEKSCluster(res) && eks != "" && stringAt(res, "metadata", "annotations", "crossplane.io/external-name") == eks
+	for _, res := range c.of(cloud) {
+		isToken := isEKSCluster(res) && eks != "" && textOf(res, "metadata", "annotations", "crossplane.io/external-name") == eks
 		if cloud != cloudAWS || isToken {
 			hosts = append(hosts, serversOf(res)...)
 		}
@@ -76,27 +72,42 @@ func (c clouds) all(cloud, eks string) []string {
 	return hosts
 }
 
+// of returns the resources of a cloud.
+func (c clouds) of(cloud string) []*fnv1.Resource {
+	var out []*fnv1.Resource
+	for _, n := range slices.Sorted(maps.Keys(c)) {
+		if cloudOf(c[n]) == cloud {
+			out = append(out, c[n])
+		}
+	}
+	return out
+}
+
 // eksServers returns the hosts and ports at which AWS's provider says that any composed EKS cluster
 // is.
 func (c clouds) eksServers() []string {
 	var hosts []string
-	for _, n := range slices.Sorted(maps.Keys(c)) {
-		if res := c[n].GetResource(); isEKSCluster(res) {
+	for _, res := range c.of(cloudAWS) {
+		if isEKSCluster(res) {
 			hosts = append(hosts, serversOf(res)...)
 		}
 	}
 	return hosts
 }
 
-func isEKSCluster(res *structpb.Struct) bool {
-	return cloudOf(res) == cloudAWS && stringAt(res, "kind") == "Cluster"
+func isEKSCluster(res *fnv1.Resource) bool {
+	return cloudOf(res) == cloudAWS && textOf(res, "kind") == "Cluster"
 }
 
 // serversOf returns the hosts and ports that a cluster's status names.
-func serversOf(cluster *structpb.Struct) []string {
-	status := structAt(cluster, "status", "atProvider")
+func serversOf(cluster *fnv1.Resource) []string {
+	cloud := cloudOf(cluster)
+	if cloud == "" {
+		return nil
+	}
+	status := structAt(resourceOf(cluster), "status", "atProvider")
 	var servers []string
-	switch cloudOf(cluster) {
+	switch cloud {
 	case cloudGCP:
 		servers = append(servers, stringAt(status, "endpoint"))
 		for _, p := range elements(status, "privateClusterConfig") {

@@ -33,14 +33,15 @@ type composite struct {
 
 func newComposite(req *fnv1.RunFunctionRequest) *composite {
 	xr := req.GetObserved().GetComposite()
+	observed := resourceOf(xr)
 	return &composite{
-		apiVersion:        stringAt(xr.GetResource(), "apiVersion"),
-		kind:              stringAt(xr.GetResource(), "kind"),
-		namespace:         stringAt(xr.GetResource(), "metadata", "namespace"),
-		name:              stringAt(xr.GetResource(), "metadata", "name"),
-		observed:          xr.GetResource(),
+		apiVersion:        stringAt(observed, "apiVersion"),
+		kind:              stringAt(observed, "kind"),
+		namespace:         stringAt(observed, "metadata", "namespace"),
+		name:              stringAt(observed, "metadata", "name"),
+		observed:          observed,
 		connectionDetails: xr.GetConnectionDetails(),
-		desired:           req.GetDesired().GetComposite().GetResource(),
+		desired:           resourceOf(req.GetDesired().GetComposite()),
 		environment:       structAt(req.GetContext(), fncontext.KeyEnvironment),
 	}
 }
