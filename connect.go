@@ -119,7 +119,7 @@ func (c *connector) connect() (connection, error) {
 		CAData:        c.token.ca,
 		Now:           c.now,
 	}
-	parse := func() (*kubeconfig.Connection, error) { return kubeconfig.Parse(c.src.kubeconfig, options) }
+	parse := func() (*kubeconfig.Connection, error) { return c.src.kubeconfig.connection(options) }
 	if !needsKubeconfig(c.in, c.given, c.token) {
 		parse = func() (*kubeconfig.Connection, error) { return kubeconfig.Direct(options) }
 	}

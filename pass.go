@@ -34,6 +34,10 @@ type pass struct {
 	was    *registration
 	secret reading
 
+	// kubeconfigs are those that composed resources have published, by name, if the input names
+	// none of them.
+	kubeconfigs map[string]found
+
 	// want is the identity that the input asks for, and id the one that is composed. The
 	// cluster's name is not known if there is a nameErr.
 	want, id identity
@@ -64,7 +68,8 @@ func (p *pass) identify(req *fnv1.RunFunctionRequest) error {
 	resourceName := p.in.Output.ResourceName
 	source := p.in.KubeconfigFrom.ResourceName
 	if source == "" && p.in.KubeconfigFrom.Type == v1beta1.KubeconfigSourceComposedResource {
-		source, _, _ = onlyKubeconfig(req.GetObserved().GetResources(), nil, resourceName, p.in.KubeconfigFrom.Key)
+		p.kubeconfigs = kubeconfigs(req.GetObserved().GetResources(), p.in.KubeconfigFrom.Key)
+		source, _, _ = onlyKubeconfig(p.kubeconfigs, nil, resourceName, p.in.KubeconfigFrom.Key)
 	}
 
 	var err error
@@ -135,7 +140,7 @@ func (p *pass) connect(req *fnv1.RunFunctionRequest) {
 	var all problems
 	if needsKubeconfig(p.in, given, p.token) {
 		var err error
-		p.src, err = findSource(req, p.in, p.xr, p.was)
+		p.src, err = findSource(req, p.in, p.xr, p.was, p.kubeconfigs)
 		require(p.rsp, requirementKubeconfig, p.src.secret)
 		all.add(err)
 	}

@@ -19,7 +19,7 @@ import (
 
 // A source is where a kubeconfig is, and the kubeconfig if it is there.
 type source struct {
-	kubeconfig []byte
+	kubeconfig found
 
 	// resourceName and resource are the composed resource that publishes the kubeconfig;
 	// empty if something else does.
@@ -28,6 +28,20 @@ type source struct {
 
 	// secret that holds the kubeconfig, if Crossplane is to read or watch it.
 	secret *fnv1.ResourceSelector
+}
+
+// A found kubeconfig is data, and what it says if it had to be decoded to recognize it.
+type found struct {
+	data   []byte
+	config *kubeconfig.Config
+}
+
+// connection returns the kubeconfig's connection.
+func (f found) connection(o kubeconfig.Options) (*kubeconfig.Connection, error) {
+	if f.config != nil {
+		return f.config.Connection(o)
+	}
+	return kubeconfig.Parse(f.data, o)
 }
 
 // kubeconfigKeys are the keys under which providers publish a kubeconfig, in order of
@@ -53,14 +67,14 @@ func genericKeys() []string {
 // is the one that the cluster was registered from, so that no other cluster ever takes its
 // place; else the only one that has a kubeconfig. The error is a *problem if there may be
 // a kubeconfig later.
-func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, xr *composite, was *registration) (source, error) {
+func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, xr *composite, was *registration, all map[string]found) (source, error) {
 	from := &in.KubeconfigFrom
 	switch from.Type {
 	case v1beta1.KubeconfigSourceSecret:
 		return requiredSecret(req, from, xr)
 	case v1beta1.KubeconfigSourceCompositeResource:
 		kc := find(xr.connectionDetails, from.Key)
-		if kc == nil {
+		if kc.data == nil {
 			return source{}, noKubeconfig("the XR", len(xr.connectionDetails), from.Key, "has no connection details; only legacy (v1-style) XRs have them. Set kubeconfigFrom.type to ComposedResource or Secret")
 		}
 		return source{kubeconfig: kc}, nil
@@ -69,14 +83,14 @@ func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, x
 
 	observed := req.GetObserved().GetResources()
 	name, remembered := from.ResourceName, ""
-	var kc []byte
+	var kc found
 	if name == "" {
 		name = was.source()
 		remembered = fmt.Sprintf(". The cluster was registered from composed resource %q; to register it from another one, set kubeconfigFrom.resourceName", name)
 	}
 	if name == "" {
 		var err error
-		if name, kc, err = onlyKubeconfig(observed, was, in.Output.ResourceName, from.Key); err != nil {
+		if name, kc, err = onlyKubeconfig(all, was, in.Output.ResourceName, from.Key); err != nil {
 			return source{}, err
 		}
 	} else {
@@ -93,7 +107,7 @@ func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, x
 	if request.HasCapability(req, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES) {
 		src.secret = connectionSecret(r)
 	}
-	if src.kubeconfig == nil {
+	if src.kubeconfig.data == nil {
 		err := noKubeconfig(fmt.Sprintf("composed resource %q", name), len(r.GetConnectionDetails()), from.Key, "has no connection details; "+connectionSecretHint(r))
 		message := err.Error()
 		if len(r.GetConnectionDetails()) > 0 && from.Key == "" {
@@ -121,30 +135,37 @@ func suffix(from *v1beta1.KubeconfigSource, remembered string) string {
 	return remembered
 }
 
+// kubeconfigs returns the kubeconfigs that composed resources have published.
+func kubeconfigs(observed map[string]*fnv1.Resource, key string) map[string]found {
+	all := make(map[string]found, 1)
+	for name, r := range observed {
+		if kc := find(r.GetConnectionDetails(), key); kc.data != nil {
+			all[name] = kc
+		}
+	}
+	return all
+}
+
 // onlyKubeconfig returns the name of the only composed resource that has a kubeconfig,
 // except for the registration itself, and that kubeconfig.
-func onlyKubeconfig(observed map[string]*fnv1.Resource, was *registration, own, key string) (resourceName string, kc []byte, err error) {
+func onlyKubeconfig(all map[string]found, was *registration, own, key string) (resourceName string, kc found, err error) {
 	var names []string
-	var found []byte
-	for name, r := range observed {
-		if name == own || was != nil && name == was.resourceName {
-			continue
-		}
-		if kc := find(r.GetConnectionDetails(), key); kc != nil {
-			names, found = append(names, name), kc
+	for name := range all {
+		if name != own && (was == nil || name != was.resourceName) {
+			names = append(names, name)
 		}
 	}
 	switch len(names) {
 	case 1:
-		return names[0], found, nil
+		return names[0], all[names[0]], nil
 	case 0:
 		if key != "" {
-			return "", nil, waitingForKubeconfig(fmt.Sprintf("no composed resource has published a kubeconfig under the key %q; check kubeconfigFrom.key, and that the cluster sets spec.writeConnectionSecretToRef", key))
+			return "", found{}, waitingForKubeconfig(fmt.Sprintf("no composed resource has published a kubeconfig under the key %q; check kubeconfigFrom.key, and that the cluster sets spec.writeConnectionSecretToRef", key))
 		}
-		return "", nil, waitingForKubeconfig("no composed resource has published a kubeconfig under a well-known key; check that the cluster sets spec.writeConnectionSecretToRef. For another key set kubeconfigFrom.key, and for a Secret that is not composed set kubeconfigFrom.type: Secret")
+		return "", found{}, waitingForKubeconfig("no composed resource has published a kubeconfig under a well-known key; check that the cluster sets spec.writeConnectionSecretToRef. For another key set kubeconfigFrom.key, and for a Secret that is not composed set kubeconfigFrom.type: Secret")
 	}
 	slices.Sort(names)
-	return "", nil, &problem{reason: reasonAmbiguousKubeconfig, message: "several composed resources have published a kubeconfig; set kubeconfigFrom.resourceName to one of " + strings.Join(names, ", ")}
+	return "", found{}, &problem{reason: reasonAmbiguousKubeconfig, message: "several composed resources have published a kubeconfig; set kubeconfigFrom.resourceName to one of " + strings.Join(names, ", ")}
 }
 
 // requiredSecret returns the Secret that the input names as a source of the kubeconfig.
@@ -154,7 +175,7 @@ func requiredSecret(req *fnv1.RunFunctionRequest, from *v1beta1.KubeconfigSource
 	if err != nil {
 		return src, err
 	}
-	if src.kubeconfig = find(decoded(s.data, from.Key), from.Key); src.kubeconfig == nil {
+	if src.kubeconfig = find(decoded(s.data, from.Key), from.Key); src.kubeconfig.data == nil {
 		return src, noKubeconfig(s.what, len(s.data.GetFields()), from.Key, "has no data")
 	}
 	return src, nil
@@ -247,25 +268,29 @@ func connectionSecretHint(res *fnv1.Resource) string {
 	return "its provider has not published them"
 }
 
-// find returns the kubeconfig among connection details; nil if there is none.
-func find(details map[string][]byte, key string) []byte {
+// find returns the kubeconfig among connection details; without data if there is none.
+func find(details map[string][]byte, key string) found {
 	if len(details) == 0 {
-		return nil
+		return found{}
 	}
 	if key != "" {
-		return nonEmpty(details[key])
+		return found{data: nonEmpty(details[key])}
 	}
 	for _, k := range kubeconfigKeys() {
 		if kc := nonEmpty(details[k]); kc != nil {
-			return kc
+			return found{data: kc}
 		}
 	}
 	for _, k := range genericKeys() {
-		if kc := nonEmpty(details[k]); kc != nil && kubeconfig.Is(kc) {
-			return kc
+		kc := nonEmpty(details[k])
+		if kc == nil {
+			continue
+		}
+		if config := kubeconfig.Recognize(kc); config != nil {
+			return found{kc, config}
 		}
 	}
-	return nil
+	return found{}
 }
 
 // nonEmpty returns nil for a value that a provider has not filled in yet.

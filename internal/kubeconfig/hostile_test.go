@@ -105,8 +105,8 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// BenchmarkIs measures how long a kubeconfig and another value take to be told apart.
-func BenchmarkIs(b *testing.B) {
+// BenchmarkRecognize measures how long a kubeconfig and another value take to be told apart.
+func BenchmarkRecognize(b *testing.B) {
 	for name, data := range map[string][]byte{
 		"Kubeconfig": sample(b, "kc-capi.yaml"),
 		"Other":      []byte("replicas: 3\nimage: {tag: v1}\n" + strings.Repeat("key: value\n", 500)),
@@ -114,7 +114,7 @@ func BenchmarkIs(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				Is(data)
+				Recognize(data)
 			}
 		})
 	}

@@ -131,7 +131,15 @@ func Parse(data []byte, o Options) (*Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	cluster, user, err := selected(cfg, o.Context)
+	return (&Config{cfg}).Connection(o)
+}
+
+// A Config is a decoded kubeconfig.
+type Config struct{ config *api.Config }
+
+// Connection returns the connection of one context. Its errors are of type *Error.
+func (k *Config) Connection(o Options) (*Connection, error) {
+	cluster, user, err := selected(k.config, o.Context)
 	if err != nil {
 		return nil, err
 	}
@@ -155,16 +163,19 @@ func Token(token, what string, now time.Time) (Credential, error) {
 	return bearerToken(strings.TrimSpace(token), what, now)
 }
 
-// Is reports whether the data is a kubeconfig with at least one context. It does
-// not say that a connection can be had from it.
-func Is(data []byte) bool {
+// Recognize returns the data as a kubeconfig with at least one context; nil if it is something
+// else. It does not say that a connection can be had from it.
+func Recognize(data []byte) *Config {
 	data, err := text(data)
 	if err != nil || !bytes.Contains(data, []byte("contexts")) {
 		// Most of what is not a kubeconfig need not be decoded to know.
-		return false
+		return nil
 	}
 	cfg, err := decode(data)
-	return err == nil && len(cfg.Contexts) > 0
+	if err != nil || len(cfg.Contexts) == 0 {
+		return nil
+	}
+	return &Config{cfg}
 }
 
 // selected returns the cluster and the user of the context with the given name,
