@@ -3,6 +3,10 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/crossplane/crossplane-runtime/v2/pkg/fieldpath"
 )
 
 // TestFields checks that a cluster is not registered while a field that the input names is
@@ -210,5 +214,28 @@ cluster:
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) { tc.check(t) })
+	}
+}
+
+// TestGet checks that a value is at a path where crossplane-runtime finds it.
+func TestGet(t *testing.T) {
+	resource := mustStruct(t, `{a: {b: [{c: x}, [1, 2], null], "d.e/f": true, "": e, "0": zero, "*": star}, n: null, l: [], m: {}}`)
+	paved := fieldpath.Pave(resource.AsMap())
+	for _, path := range []string{
+		"", "a", "a.b", "a.b[0]", "a.b[0].c", "a.b[0].c.d", "a.b[0][0]", "a.b[1][1]", "a.b[1][2]", "a.b[2]", "a.b[2].c", "a.b[3]", "a.b.c", "a.b[*].c",
+		"a[d.e/f]", "a.d.e/f", "a[0]", "a.0", "a[*]", "a[b]", "a[b][0]", "n", "n.a", "l", "l[0]", "m", "m.a", "missing", "missing.a", "missing[0]", "a..b", "a[", "[0]", "a.b[18446744073709551615]",
+	} {
+		want, err := paved.GetValue(path)
+		wantOK := err == nil && want != nil
+		if !wantOK {
+			want = nil
+		}
+		got, ok := get(resource, path)
+		if diff := cmp.Diff(want, got); diff != "" || ok != wantOK {
+			t.Errorf("%s: got %t, want %t: -want, +got:\n%s", path, ok, wantOK, diff)
+		}
+	}
+	if v, ok := get(nil, "a"); ok || v != nil {
+		t.Errorf("of nothing: %v", v)
 	}
 }

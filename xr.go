@@ -15,8 +15,7 @@ import (
 	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
 )
 
-// A composite is what the function reads of the XR, and of the environment of its
-// pipeline. Each is converted only if a field path asks for one of its fields.
+// A composite is what the function reads of the XR, and of the environment of its pipeline.
 type composite struct {
 	apiVersion, kind, namespace, name string
 
@@ -27,8 +26,6 @@ type composite struct {
 	// Composition's word; that of the observed XR is its user's.
 	desired     *structpb.Struct
 	environment *structpb.Struct
-
-	observedFields, desiredFields, environmentFields *fieldpath.Paved
 }
 
 func newComposite(req *fnv1.RunFunctionRequest) *composite {
@@ -80,26 +77,39 @@ func isStatus(from *v1beta1.FieldSource) bool {
 // status field that an earlier step desires.
 func (xr *composite) value(from *v1beta1.FieldSource) (v any, author, ok bool) {
 	if from.Type == v1beta1.FromEnvironmentFieldPath {
-		v, ok = get(&xr.environmentFields, xr.environment, from.FieldPath)
+		v, ok = get(xr.environment, from.FieldPath)
 		return v, true, ok
 	}
 	if isStatus(from) {
-		if v, ok := get(&xr.desiredFields, xr.desired, from.FieldPath); ok {
+		if v, ok := get(xr.desired, from.FieldPath); ok {
 			return v, true, true
 		}
 	}
-	v, ok = get(&xr.observedFields, xr.observed, from.FieldPath)
+	v, ok = get(xr.observed, from.FieldPath)
 	return v, false, ok
 }
 
-// get returns the value at a path of a resource, which it converts once. The path parses,
-// so any error means that there is no value.
-func get(fields **fieldpath.Paved, resource *structpb.Struct, path string) (any, bool) {
-	if *fields == nil {
-		*fields = fieldpath.Pave(resource.AsMap())
+// get returns the value at a path of a resource, and whether there is one. It converts nothing
+// else of the resource, as fieldpath.Pave would.
+func get(resource *structpb.Struct, path string) (any, bool) {
+	segments, err := fieldpath.Parse(path)
+	if err != nil || len(segments) == 0 {
+		return nil, false
 	}
-	v, err := (*fields).GetValue(path)
-	return v, err == nil && v != nil
+	v := structpb.NewStructValue(resource)
+	for _, s := range segments {
+		values := v.GetListValue().GetValues()
+		switch {
+		case s.Type == fieldpath.SegmentField:
+			v = v.GetStructValue().GetFields()[s.Field]
+		case s.Index < uint(len(values)):
+			v = values[s.Index]
+		default:
+			return nil, false
+		}
+	}
+	value := v.AsInterface()
+	return value, value != nil
 }
 
 // A text is a value of the input, or of a field that the input names. It is empty if the input
