@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"runtime"
@@ -17,6 +16,7 @@ import (
 	"unicode/utf16"
 
 	"google.golang.org/grpc/health"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/crossplane/crossplane-runtime/v2/pkg/logging"
 	"github.com/crossplane/function-sdk-go"
@@ -168,25 +168,32 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestParallel checks that requests of 4 MiB that come all at once do not all take memory at once.
+// TestParallel checks that many requests of 4 MiB at once take no more memory than as many as the
+// function runs at a time.
 func TestParallel(t *testing.T) {
-	const calls, bound = 64, 400 << 10 // KiB
+	const calls = 64
 
-	observed := map[string]observation{"cluster": {resource: resourceOf4KiB(aks), details: connectionDetails(t, "conn-aks-local.yaml")}}
-	req := newRequest(t, legacyXR, "kubeconfigFrom: {resourceName: cluster}", observed)
-	filler := mustStruct(t, resourceOf4KiB(bucket))
+	req := newRequest(t, legacyXR, "kubeconfigFrom: {resourceName: cluster}", clusterOf(aks, connectionDetails(t, "conn-aks-local.yaml")))
+	filler := &fnv1.Resource{Resource: mustStruct(t, resourceOf4KiB(bucket))}
 	for i := range 880 {
-		req.Observed.Resources[fmt.Sprintf("bucket-%d", i)] = &fnv1.Resource{Resource: filler}
+		req.Observed.Resources[fmt.Sprintf("bucket-%d", i)] = filler
 	}
-	t.Logf("%d KiB", len(deterministic(t, req))>>10)
-	for _, which := range []string{"register", "nothing"} {
-		s := start(t, which)
+	peak := func(clients int) int {
+		s := start(t, "register")
 		var wg sync.WaitGroup
-		for range calls {
-			wg.Go(func() { s.call(t, req) })
+		for range clients {
+			wg.Go(func() {
+				for range calls / clients {
+					s.call(t, req)
+				}
+			})
 		}
 		wg.Wait()
-		t.Logf("%s %d MiB", which, s.peak(t)>>10)
+		return s.peak(t)
 	}
-	_ = http.StatusOK
+	few, many := peak(maxCalls), peak(calls)
+	t.Logf("peak memory of %d requests of %d KiB: %d MiB, and %d MiB if %d come at a time", calls, proto.Size(req)>>10, many>>10, few>>10, maxCalls)
+	if many > few*3/2 {
+		t.Errorf("%d requests at once take %d MiB, and not %d MiB", calls, many>>10, few>>10)
+	}
 }

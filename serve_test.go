@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"testing"
@@ -10,10 +11,14 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/crossplane/crossplane-runtime/v2/pkg/logging"
+	"github.com/crossplane/function-sdk-go"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 )
 
@@ -120,6 +125,51 @@ func TestPanic(t *testing.T) {
 	}
 	if _, err := client.RunFunction(t.Context(), &fnv1.RunFunctionRequest{}); err != nil {
 		t.Errorf("second call: %v", err)
+	}
+}
+
+// raw sends bytes as they are.
+type raw struct{}
+
+func (raw) Name() string { return "proto" }
+func (raw) Marshal(v any) (mem.BufferSlice, error) {
+	return mem.BufferSlice{mem.SliceBuffer(*v.(*[]byte))}, nil
+}
+func (raw) Unmarshal(data mem.BufferSlice, v any) error {
+	*v.(*[]byte) = data.Materialize()
+	return nil
+}
+
+// TestEncodings checks that whatever bytes a request has, the answer is the one that the SDK's
+// server gives for the same function, or its error.
+func TestEncodings(t *testing.T) {
+	passOn := &nothing{}
+	ours, theirs := freeAddress(t), freeAddress(t)
+	go func() { _ = commandLine(ours, "").serve(t.Context(), passOn, logging.NewNopLogger()) }()
+	go func() {
+		_ = function.Serve(passOn, function.Listen("tcp", theirs), function.Insecure(true), function.WithHealthServer(health.NewServer()))
+	}()
+	conns := map[string]*grpc.ClientConn{"ours": dial(t, ours), "theirs": dial(t, theirs)}
+	for name, b := range encodings(t) {
+		t.Run(name, func(t *testing.T) {
+			answers, errs := map[string][]byte{}, map[string]error{}
+			for which, conn := range conns {
+				var answer []byte
+				errs[which] = conn.Invoke(t.Context(), fnv1.FunctionRunnerService_RunFunction_FullMethodName, &b, &answer, grpc.ForceCodecV2(raw{}))
+				rsp := &fnv1.RunFunctionResponse{}
+				if err := proto.Unmarshal(answer, rsp); err != nil {
+					t.Fatal(err)
+				}
+				answers[which] = deterministic(t, rsp)
+			}
+			// What protobuf's errors say varies on purpose, from one build to the next.
+			if got, want := status.Code(errs["ours"]), status.Code(errs["theirs"]); got != want {
+				t.Errorf("error %v, not %v", errs["ours"], errs["theirs"])
+			}
+			if !bytes.Equal(answers["ours"], answers["theirs"]) {
+				t.Error("the answers differ")
+			}
+		})
 	}
 }
 
