@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 
 	"google.golang.org/grpc/encoding"
@@ -28,12 +29,10 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 
 const (
 	// Tags of run_function.proto, struct.proto and the entries of maps: number and wire type.
-	varint1, varint4, fixed2               = 1 << 3, 4 << 3, 2<<3 | 1
 	bytes1, bytes2, bytes3, bytes5, bytes6 = 1<<3 | 2, 2<<3 | 2, 3<<3 | 2, 5<<3 | 2, 6<<3 | 2
 	maxDepth                               = 100 // Levels that a resource may have to be left encoded.
 )
 
-// unmarshalRequest reports whether it could decode a request.
 func unmarshalRequest(b []byte, req *fnv1.RunFunctionRequest) bool {
 	proto.Reset(req)
 	return eachField(b, func(field, value []byte) bool {
@@ -60,7 +59,7 @@ func unmarshalState(b []byte, state *fnv1.State) bool {
 		state.Resources[string(key)] = r
 		return ok && eachField(value, func(field, value []byte) bool {
 			if m := r.ProtoReflect(); field[0] == bytes1 && len(m.GetUnknown()) == 0 && isStruct(value, maxDepth) {
-				m.SetUnknown(field[:len(field):len(field)])
+				m.SetUnknown(slices.Clip(field))
 				return true
 			}
 			return merge(field, r, 2) && r.GetResource() == nil
@@ -119,12 +118,13 @@ func isValue(b []byte, depth int) bool {
 	case bytes6:
 		return eachField(value, func(field, item []byte) bool { return field[0] == bytes1 && isValue(item, depth-1) })
 	}
-	return b[0] == varint1 || b[0] == varint4 || b[0] == fixed2
+	return b[0] == 1<<3 || b[0] == 4<<3 || b[0] == 2<<3|1 // A null, a boolean or a number.
 }
 
 // eachField reports whether all fields are well-formed and f is true of each, and of its bytes.
 func eachField(b []byte, f func(field, value []byte) bool) bool {
-	for n := 0; len(b) > 0; b = b[n:] {
+	var n int
+	for ; len(b) > 0; b = b[n:] {
 		value, _, _ := take(b, b[0])
 		if _, _, n = protowire.ConsumeField(b); n < 0 || !f(b[:n], value) {
 			return false

@@ -43,17 +43,6 @@ func overTheWire(t testing.TB, req *fnv1.RunFunctionRequest) *fnv1.RunFunctionRe
 	return decoded
 }
 
-// resources returns all composed resources of a request.
-func resources(req *fnv1.RunFunctionRequest) []*fnv1.Resource {
-	var out []*fnv1.Resource
-	for _, s := range []*fnv1.State{req.GetObserved(), req.GetDesired()} {
-		for _, r := range s.GetResources() {
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
 // checkCodec checks that the codec and the SDK decode the same request from bytes, or none: what
 // is passed on without being read, what is read of it, and what is read at last. It returns how
 // many resources were left encoded.
