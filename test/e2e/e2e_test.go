@@ -20,14 +20,18 @@ import (
 type platform struct {
 	Kind, Claim, Scope  string
 	APIVersion, Managed string
+
+	// AutoReady says that the last step of the pipeline is function-auto-ready. The examples do not
+	// need it: function-patch-and-transform marks what is ready, too.
+	AutoReady bool
 }
 
 // platforms beside those of the examples.
 var platforms = []platform{
 	{Kind: "ClusterAKS", Scope: "Cluster", APIVersion: "containerservice.azure.upbound.io/v1beta2", Managed: "KubernetesCluster"},
-	{Kind: "TeamAKS", Scope: "Namespaced", APIVersion: "containerservice.azure.m.upbound.io/v1beta1", Managed: "KubernetesCluster"},
-	{Kind: "XClaimedGKE", Claim: "ClaimedGKE", APIVersion: "container.gcp.upbound.io/v1beta1", Managed: "Cluster"},
-	{Kind: "ClusterGKE", Scope: "Cluster", APIVersion: "container.gcp.upbound.io/v1beta1", Managed: "Cluster"},
+	{Kind: "TeamAKS", Scope: "Namespaced", APIVersion: "containerservice.azure.m.upbound.io/v1beta1", Managed: "KubernetesCluster", AutoReady: true},
+	{Kind: "XClaimedGKE", Claim: "ClaimedGKE", APIVersion: "container.gcp.upbound.io/v1beta1", Managed: "Cluster", AutoReady: true},
+	{Kind: "ClusterGKE", Scope: "Cluster", APIVersion: "container.gcp.upbound.io/v1beta1", Managed: "Cluster", AutoReady: true},
 	{Kind: "TeamGKE", Scope: "Namespaced", APIVersion: "container.gcp.m.upbound.io/v1beta1", Managed: "Cluster"},
 }
 

@@ -235,7 +235,8 @@ func accessOf(objects []*unstructured.Unstructured, namespace string) []*unstruc
 // packages installs, as the documentation says, the functions and provider-kubernetes,
 // and the played cloud.
 func (s *system) packages(ctx context.Context) error {
-	packages, err := load(filepath.Join(examples, "aks", "functions.yaml"), filepath.Join(examples, "install", "provider-kubernetes.yaml"))
+	packages, err := load(filepath.Join(examples, "aks", "functions.yaml"), filepath.Join("testdata", "functions.yaml"),
+		filepath.Join(examples, "install", "provider-kubernetes.yaml"))
 	if err != nil {
 		return err
 	}
