@@ -115,6 +115,7 @@ render: $(BIN)/function $(CLI) $(ENGINE) $(PATCH) $(AUTO_READY) ## Render the ex
 	cd test && $(GO) run ./render $(RENDER_FLAGS) -cli $(CLI) -engine $(ENGINE) \
 		-function $(PROJECT)=$(BIN)/function \
 		-function function-patch-and-transform=$(PATCH) -function function-auto-ready=$(AUTO_READY) \
+		-docs ../docs/operations.md -registered ../example/aks/registered \
 		$(addprefix ../,$(EXAMPLES))
 
 E2E       := cd test/e2e && $(GO) test -count 1 -parallel 16 -timeout

@@ -1,7 +1,8 @@
 // Command render renders examples through Crossplane's own reconciler, without
 // Docker: `crossplane composition render` with a local crossplane binary, and with
 // the functions started on loopback. It prints what is composed for Argo CD, with
-// credentials masked, and fails where the rendering is not the one expected.
+// credentials masked, and fails where the rendering is not the one expected. It also checks how
+// often the documentation says that Crossplane runs the pipelines.
 package main
 
 import (
@@ -36,6 +37,10 @@ type options struct {
 	cli, engine string
 	functions   map[string]string
 	update      bool
+	docs        string
+	registered  string
+
+	ttls ttls
 
 	// The functions that run.
 	running sync.WaitGroup
@@ -54,6 +59,8 @@ func main() {
 		return nil
 	})
 	flag.BoolVar(&o.update, "update", false, "write expected.yaml instead of comparing with it")
+	flag.StringVar(&o.docs, "docs", "", "the page that says how often which pipeline runs")
+	flag.StringVar(&o.registered, "registered", "", "the example of a registered cluster to check that with")
 	flag.Parse()
 
 	if err := o.run(context.Background(), flag.Args()); err != nil {
@@ -75,7 +82,11 @@ func (o *options) run(ctx context.Context, examples []string) error {
 	defer stop()
 	targets := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(o.functions)) {
-		if targets[name], err = o.start(ctx, name, o.functions[name]); err != nil {
+		address, err := o.start(ctx, name, o.functions[name])
+		if err != nil {
+			return err
+		}
+		if targets[name], err = o.record(ctx, name, address); err != nil {
 			return err
 		}
 	}
@@ -88,7 +99,7 @@ func (o *options) run(ctx context.Context, examples []string) error {
 			return fmt.Errorf("%s: %w", e, err)
 		}
 	}
-	return nil
+	return o.checkTTLs(ctx, o.docs, o.registered, examples, functions)
 }
 
 // start a function on a free port of the loopback interface, and return its address
@@ -152,41 +163,16 @@ spec:
 // expected.
 func (o *options) render(ctx context.Context, example, functions string) error {
 	fmt.Printf("\n==> %s\n", example)
-	args := []string{"composition", "render"}
-	for _, f := range []struct{ flag, name string }{
-		{"", "xr.yaml"},
-		{"", "composition.yaml"},
-		{"", functions},
-		{"--xrd", "definition.yaml"},
-		{"--observed-resources", "observed.yaml"},
-		{"--required-resources", "connection-secret.yaml"},
-	} {
-		path, err := find(example, f.name)
-		if err != nil {
-			return err
-		}
-		switch {
-		case f.flag == "":
-			args = append(args, path)
-		case path != "":
-			args = append(args, f.flag, path)
-		}
-	}
-
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	stderr := &bytes.Buffer{}
-	cmd := exec.CommandContext(ctx, o.cli, append(args, "--crossplane-binary", o.engine)...) //nolint:gosec // The command line names it.
-	cmd.Stderr = stderr
-	got, err := cmd.Output()
+	got, err := o.crossplane(ctx, example, "composition.yaml", functions)
 	if err != nil {
-		return fmt.Errorf("crossplane composition render: %w\n%s", err, stderr)
+		return err
 	}
 	description, err := describe(got)
 	if err != nil {
 		return err
 	}
 	fmt.Print(description)
+	fmt.Printf("Crossplane runs the pipeline again after %v.\n", o.ttls.pipeline())
 
 	expected := filepath.Join(example, "expected.yaml")
 	if o.update {
@@ -209,6 +195,42 @@ func (o *options) render(ctx context.Context, example, functions string) error {
 	}
 	fmt.Printf("\nThis is the rendering in %s.\n", expected)
 	return nil
+}
+
+// crossplane renders an example with a Composition.
+func (o *options) crossplane(ctx context.Context, example, composition, functions string) ([]byte, error) {
+	o.ttls.reset()
+	args := []string{"composition", "render"}
+	for _, f := range []struct{ flag, name string }{
+		{"", "xr.yaml"},
+		{"", composition},
+		{"", functions},
+		{"--xrd", "definition.yaml"},
+		{"--observed-resources", "observed.yaml"},
+		{"--required-resources", "connection-secret.yaml"},
+	} {
+		path, err := find(example, f.name)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case f.flag == "":
+			args = append(args, path)
+		case path != "":
+			args = append(args, f.flag, path)
+		}
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	stderr := &bytes.Buffer{}
+	cmd := exec.CommandContext(ctx, o.cli, append(args, "--crossplane-binary", o.engine)...) //nolint:gosec // The command line names it.
+	cmd.Stderr = stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("crossplane composition render: %w\n%s", err, stderr)
+	}
+	return out, nil
 }
 
 // find a file of an example: its own, else that of the folder above. One that holds only
