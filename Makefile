@@ -36,10 +36,12 @@ KUBERNETES    := $(addprefix $(BIN)/,etcd kube-apiserver kube-controller-manager
 PROVIDER      := $(BIN)/provider-kubernetes
 PROVIDER_V1_3 := $(BIN)/provider-kubernetes-v1.3
 ARGOCD        := $(BIN)/argocd
+STATE_METRICS := $(BIN)/kube-state-metrics
+PROMTOOL      := $(BIN)/promtool
 
 # CHECKS is all that must pass. .ci/run and the CI workflow take the list from here. test is
 # last, so that its result is what one reads at the end.
-CHECKS := verify generated lint render xpkg docker fuzz test-argocd e2e test
+CHECKS := verify generated lint render xpkg docker fuzz test-argocd test-monitoring e2e test
 
 SOURCES := $(shell find . -name '*.go' -not -path './tools/*' -not -path './test/*' -not -path './.cache/*' -not -name '*_test.go') go.mod go.sum
 
@@ -55,7 +57,7 @@ SHELL       := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## Show this.
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ Check everything
 
@@ -98,6 +100,10 @@ test: ## Run all unit, example and golden tests, with the race detector.
 test-argocd: $(BIN)/function ## Have Argo CD's own code read what the function writes, and connect with it.
 	cd test/argocd && $(GO) test -count 1 ./... -args -function $< $(if $(UPDATE),-update)
 
+.PHONY: test-monitoring
+test-monitoring: $(BIN)/function $(PROMTOOL) ## Evaluate the alerts and the dashboard of the examples.
+	cd test && $(GO) test -count 1 ./monitoring -args -function $< -promtool $(PROMTOOL)
+
 .PHONY: bench
 bench: ## Measure processor time, latency, allocations and memory, next to a function that does nothing.
 	$(GO) test -run '^$$' -bench . -benchtime 5s .
@@ -135,7 +141,7 @@ demo: e2e-programs ## Register two clusters on such a hub, step by step, and lea
 
 # The modules are for the CRDs and roles in them.
 .PHONY: e2e-programs
-e2e-programs: e2e-needs $(XPKGS) $(KUBERNETES) $(ENGINE) $(ENGINE_V1) $(PROVIDER) $(PROVIDER_V1_3) $(ARGOCD) $(PATCH) $(AUTO_READY)
+e2e-programs: e2e-needs $(XPKGS) $(KUBERNETES) $(ENGINE) $(ENGINE_V1) $(PROVIDER) $(PROVIDER_V1_3) $(ARGOCD) $(PATCH) $(AUTO_READY) $(STATE_METRICS)
 	cd tools/core && $(GO) mod download github.com/crossplane/crossplane/v2
 	cd tools/core-v1 && $(GO) mod download github.com/crossplane/crossplane
 	cd tools/provider-kubernetes && $(GO) mod download github.com/crossplane-contrib/provider-kubernetes
@@ -275,6 +281,13 @@ $(PROVIDER_V1_3): $(wildcard tools/provider-kubernetes-v1.3/go.* tools/provider-
 
 $(ARGOCD): test/argocd/go.mod test/argocd/go.sum
 	$(call tool,test/argocd,github.com/argoproj/argo-cd/v3/cmd,-ldflags '-X github.com/argoproj/argo-cd/v3/common.version=$(patsubst v%,%,$(call version,test/argocd,github.com/argoproj/argo-cd/v3))',about five minutes)
+
+$(STATE_METRICS): tools/kube-state-metrics/go.mod tools/kube-state-metrics/go.sum
+	$(call tool,tools/kube-state-metrics,k8s.io/kube-state-metrics/v2,,about two minutes)
+
+# Without the clouds' SDKs, by which Prometheus finds what to scrape.
+$(PROMTOOL): tools/prometheus/go.mod tools/prometheus/go.sum
+	$(call tool,tools/prometheus,github.com/prometheus/prometheus/cmd/promtool,-tags remove_all_sd,about two minutes)
 
 $(CRANE): tools/go.mod tools/go.sum
 	$(call tool,tools,github.com/google/go-containerregistry/cmd/crane,,a few seconds)
