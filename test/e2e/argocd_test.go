@@ -54,10 +54,15 @@ func (s *system) argoCD(ctx context.Context) error {
 	if err := copyFile(filepath.Join(folder, "hack", script), filepath.Join(programs, script)); err != nil {
 		return err
 	}
+	// As in the image, one program has many names. One is that of the credential plugin.
+	for _, name := range []string{"argocd-repo-server", "argocd-application-controller", "argocd-applicationset-controller", "argocd-k8s-auth"} {
+		if err := os.Symlink(s.program("argocd"), filepath.Join(programs, name)); err != nil {
+			return err
+		}
+	}
 	env := func(name string) []string {
 		return []string{
-			"PATH=" + programs + ":" + os.Getenv("PATH"),
-			"ARGOCD_BINARY_NAME=" + name, "HOSTNAME=" + name + "-0", "ARGOCD_FAKE_IN_CLUSTER=true", "ARGOCD_GPG_ENABLED=false",
+			"PATH=" + programs + ":" + os.Getenv("PATH"), "HOSTNAME=" + name + "-0", "ARGOCD_FAKE_IN_CLUSTER=true", "ARGOCD_GPG_ENABLED=false",
 			"ARGOCD_TLS_DATA_PATH=" + filepath.Join(home, "tls"), "ARGOCD_SSH_DATA_PATH=" + filepath.Join(home, "ssh"),
 			"ARGOCD_PLUGINSOCKFILEPATH=" + filepath.Join(home, "plugins"), "ARGOCD_ASK_PASS_SOCK=" + filepath.Join(home, "ask-pass.sock"),
 		}
@@ -70,7 +75,7 @@ func (s *system) argoCD(ctx context.Context) error {
 	if _, err := s.start("redis", "redis-server", nil, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.path("tmp")); err != nil {
 		return err
 	}
-	if _, err := s.start("argocd-repo-server", s.program("argocd"), env("argocd-repo-server"), "--redis="+redisAddr,
+	if _, err := s.start("argocd-repo-server", filepath.Join(programs, "argocd-repo-server"), env("argocd-repo-server"), "--redis="+redisAddr,
 		"--address=127.0.0.1", "--port=8081", "--metrics-address=127.0.0.1", "--metrics-port=8084", "--disable-tls", "--client-ca-path="); err != nil {
 		return err
 	}
@@ -100,7 +105,7 @@ func (s *system) argoCD(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := s.start(name, s.program("argocd"), append(env(name), "KUBECONFIG="+identity), append(args, "--namespace="+argocdNamespace)...); err != nil {
+		if _, err := s.start(name, filepath.Join(programs, name), append(env(name), "KUBECONFIG="+identity), append(args, "--namespace="+argocdNamespace)...); err != nil {
 			return err
 		}
 	}
