@@ -105,7 +105,15 @@ func (s *system) argoCD(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := s.start(name, filepath.Join(programs, name), append(env(name), "KUBECONFIG="+identity), append(args, "--namespace="+argocdNamespace)...); err != nil {
+		environment := append(env(name), "KUBECONFIG="+identity)
+		if name == "argocd-application-controller" {
+			inClouds, err := s.tokens.env(ctx, filepath.Join(home, "clouds"))
+			if err != nil {
+				return err
+			}
+			environment = append(environment, inClouds...)
+		}
+		if _, err := s.start(name, filepath.Join(programs, name), environment, append(args, "--namespace="+argocdNamespace)...); err != nil {
 			return err
 		}
 	}

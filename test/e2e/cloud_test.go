@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -46,17 +45,25 @@ var cloudKinds = []schema.GroupVersionKind{
 	{Group: "container.gcp.m.upbound.io", Version: "v1beta1", Kind: "Cluster"},
 	{Group: "container.gcp.upbound.io", Version: "v1beta1", Kind: "NodePool"},
 	{Group: "container.gcp.m.upbound.io", Version: "v1beta1", Kind: "NodePool"},
+	{Group: "eks.aws.upbound.io", Version: "v1beta1", Kind: "Cluster"},
+	{Group: "eks.aws.m.upbound.io", Version: "v1beta1", Kind: "Cluster"},
+	{Group: "eks.aws.upbound.io", Version: "v1beta1", Kind: "ClusterAuth"},
+	{Group: "eks.aws.m.upbound.io", Version: "v1beta1", Kind: "ClusterAuth"},
+	{Group: "eks.aws.upbound.io", Version: "v1beta1", Kind: "AccessEntry"},
+	{Group: "eks.aws.m.upbound.io", Version: "v1beta1", Kind: "AccessEntry"},
 }
 
-// A cloud plays Azure and Google, and their providers: it reconciles managed resources
+// A cloud plays Azure, Google and AWS, and their providers: it reconciles managed resources
 // the way a provider shows it to the outside. The kubeconfig in a cluster's connection
 // Secret has the form that the cloud's provider gives it, and leads to the spoke. Every
 // cluster has an address of its own, where it can be reached for as long as it lives.
 type cloud struct {
 	hub, spoke *controlPlane
+	tokens     *tokenServices
 
 	mu       sync.Mutex
 	paused   bool
+	held     map[string]bool // XRs for which it does nothing yet, by kind and name.
 	clusters map[types.UID]*managedCluster
 	secrets  []string // that were given out, in the forms in which they may be told
 }
@@ -68,6 +75,8 @@ type managedCluster struct {
 	generation int
 	details    map[string][]byte
 	listener   net.Listener
+	ip         net.IP
+	eks        string // Its name in AWS.
 
 	// ca is in its kubeconfig beside the spoke's, which all clusters share.
 	ca []byte
@@ -78,17 +87,31 @@ func isCluster(mr *unstructured.Unstructured) bool {
 	return mr.GetKind() == "KubernetesCluster" || mr.GetKind() == "Cluster"
 }
 
+func isEKS(mr *unstructured.Unstructured) bool {
+	return strings.HasPrefix(mr.GetAPIVersion(), "eks.aws.")
+}
+
 func clusterIP(n int) net.IP { return net.IPv4(203, 0, 113, byte(n)) }
 
-func clusterHost(n int) string { return fmt.Sprintf("demo-%d.hcp.westeurope.azmk8s.io", n) }
+// The clouds' domains, and what they call their clusters.
+const (
+	aksDomain = ".hcp.westeurope.azmk8s.io"
+	eksDomain = ".gr7." + awsRegion + ".eks.amazonaws.com"
+)
 
-// hostNames is the hosts file: clusters of AKS, and the functions' Services.
+func aksHost(n int) string { return fmt.Sprintf("demo-%d%s", n, aksDomain) }
+
+func eksHost(n int) string { return fmt.Sprintf("%032X%s", n, eksDomain) }
+
+// hostNames is the hosts file: clusters of AKS and EKS, the clouds' token services, and the
+// functions' Services.
 func hostNames() string {
 	b := &strings.Builder{}
 	fmt.Fprintln(b, "127.0.0.1 localhost")
 	for n := 1; n <= maxClusters; n++ {
-		fmt.Fprintln(b, clusterIP(n), clusterHost(n))
+		fmt.Fprintln(b, clusterIP(n), aksHost(n), eksHost(n))
 	}
+	fmt.Fprintln(b, tokenIP, strings.Join(tokenHosts, " "))
 	for name, ip := range functionIPs {
 		fmt.Fprintf(b, "%s %s.%s\n", ip, name, crossplaneNamespace)
 	}
@@ -108,6 +131,9 @@ func (c *cloud) run(ctx context.Context) {
 				return err
 			}
 			for i := range l {
+				if c.isHeld(&l[i]) {
+					continue
+				}
 				errs = append(errs, client.IgnoreNotFound(c.reconcile(ctx, &l[i])))
 			}
 		}
@@ -125,9 +151,9 @@ func (c *cloud) reconcile(ctx context.Context, mr *unstructured.Unstructured) er
 	if c.hub.hasCondition(ctx, mr, "Ready", "") == nil || time.Since(mr.GetCreationTimestamp().Time) < createDelay {
 		return nil
 	}
-	if isCluster(mr) {
+	if isCluster(mr) || mr.GetKind() == "ClusterAuth" {
 		cluster, err := c.clusterOf(mr)
-		if err != nil {
+		if err != nil || cluster == nil {
 			return err
 		}
 		if cluster.details == nil {
@@ -136,6 +162,11 @@ func (c *cloud) reconcile(ctx context.Context, mr *unstructured.Unstructured) er
 			}
 		}
 		if err := c.publish(ctx, mr); err != nil {
+			return err
+		}
+	}
+	if mr.GetKind() == "AccessEntry" {
+		if err := c.enter(ctx, mr); err != nil {
 			return err
 		}
 	}
@@ -155,6 +186,9 @@ func (c *cloud) atProvider(mr *unstructured.Unstructured) map[string]any {
 	cluster, err := c.clusterOf(mr)
 	if err != nil {
 		return map[string]any{}
+	}
+	if isEKS(mr) {
+		return map[string]any{"endpoint": cluster.server}
 	}
 	host := strings.TrimSuffix(strings.TrimPrefix(cluster.server, "https://"), ":443")
 	if mr.GetKind() == "KubernetesCluster" {
@@ -200,32 +234,47 @@ func (c *cloud) replace(ctx context.Context, mr *unstructured.Unstructured) erro
 }
 
 // clusterOf returns the cluster of a managed resource. It is made when it is first asked
-// for: an address, at which the spoke answers.
+// for: an address, at which the spoke answers. A ClusterAuth has none while the EKS cluster
+// that it names is not made.
 func (c *cloud) clusterOf(mr *unstructured.Unstructured) (*managedCluster, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if cluster, ok := c.clusters[mr.GetUID()]; ok {
 		return cluster, nil
 	}
+	if mr.GetKind() == "ClusterAuth" {
+		name, _, _ := unstructured.NestedString(mr.Object, "spec", "forProvider", "clusterName")
+		for _, cluster := range c.clusters {
+			if cluster.eks != "" && cluster.eks == name {
+				return cluster, nil
+			}
+		}
+		return nil, nil
+	}
 	n := len(c.clusters) + 1
 	if n > maxClusters {
 		return nil, errors.New("the cloud has no more addresses")
 	}
-	cluster := &managedCluster{server: "https://" + clusterIP(n).String()}
-	if mr.GetKind() == "KubernetesCluster" {
-		cluster.server = "https://" + clusterHost(n) + ":443"
+	cluster := &managedCluster{server: "https://" + clusterIP(n).String(), ip: clusterIP(n)}
+	switch {
+	case mr.GetKind() == "KubernetesCluster":
+		cluster.server = "https://" + aksHost(n) + ":443"
+	case isEKS(mr):
+		cluster.server, cluster.eks = "https://"+eksHost(n), mr.GetAnnotations()["crossplane.io/external-name"]
 	}
 	var err error
-	if cluster.listener, err = net.Listen("tcp", clusterIP(n).String()+":443"); err != nil {
+	if cluster.listener, err = net.Listen("tcp", cluster.ip.String()+":443"); err != nil {
 		return nil, err
 	}
-	go forward(cluster.listener)
+	go forward(cluster.listener, cluster.ip)
 	c.clusters[mr.GetUID()] = cluster
 	return cluster, nil
 }
 
-// forward connections to the spoke, until the listener is closed.
-func forward(l net.Listener) {
+// forward connections to the spoke, until the listener is closed. They come from the cluster's
+// address: the spoke's audit log tells to which cluster a request was sent.
+func forward(l net.Listener, ip net.IP) {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: ip}}
 	var open []net.Conn
 	defer func() {
 		for _, conn := range open {
@@ -237,7 +286,7 @@ func forward(l net.Listener) {
 		if err != nil {
 			return
 		}
-		out, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", spokePort))
+		out, err := dialer.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", spokePort))
 		if err != nil {
 			in.Close()
 			continue
@@ -257,6 +306,7 @@ func (c *cloud) delete(ctx context.Context, mr *unstructured.Unstructured) error
 	c.mu.Lock()
 	if cluster, ok := c.clusters[mr.GetUID()]; ok {
 		cluster.listener.Close()
+		cluster.eks = ""
 	}
 	c.mu.Unlock()
 	if time.Since(mr.GetDeletionTimestamp().Time) < deleteDelay || !controllerutil.RemoveFinalizer(mr, managedFinalizer) {
@@ -285,11 +335,7 @@ func (c *cloud) rotate(ctx context.Context, mr *unstructured.Unstructured) error
 func (c *cloud) issue(ctx context.Context, mr *unstructured.Unstructured, cluster *managedCluster) error {
 	cluster.generation++
 	cluster.user = fmt.Sprintf("%s-%d", mr.GetUID(), cluster.generation)
-	if err := c.spoke.Create(ctx, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: cluster.user},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: cluster.user}},
-	}); err != nil {
+	if err := grant(ctx, c.spoke, cluster.user); err != nil {
 		return err
 	}
 	var err error
@@ -297,8 +343,28 @@ func (c *cloud) issue(ctx context.Context, mr *unstructured.Unstructured, cluste
 	return err
 }
 
+// grant a user of the spoke everything.
+func grant(ctx context.Context, spoke *controlPlane, user string) error {
+	return client.IgnoreAlreadyExists(spoke.Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: user},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
+	}))
+}
+
+// enter has an EKS cluster know a principal of AWS as a user, who may do everything.
+func (c *cloud) enter(ctx context.Context, mr *unstructured.Unstructured) error {
+	spec, _, _ := unstructured.NestedMap(mr.Object, "spec", "forProvider")
+	text := func(field string) string { s, _ := spec[field].(string); return s }
+	c.tokens.mu.Lock()
+	c.tokens.entries[accessEntry{cluster: text("clusterName"), principal: text("principalArn")}] = text("userName")
+	c.tokens.mu.Unlock()
+	return grant(ctx, c.spoke, text("userName"))
+}
+
 // connectionDetails are as the upjet providers have them. AKS gives a certificate and a
-// token; GKE a certificate if asked to, or nothing.
+// token, or with Entra ID alone what has the user sign in; GKE a certificate if asked to, or
+// nothing; EKS a token of the provider's own.
 func (c *cloud) connectionDetails(mr *unstructured.Unstructured, cluster *managedCluster) (map[string][]byte, error) {
 	cert, err := c.spoke.ca.client(cluster.user)
 	if err != nil {
@@ -307,21 +373,39 @@ func (c *cloud) connectionDetails(mr *unstructured.Unstructured, cluster *manage
 	c.remember(strings.Split(string(cert.key), "\n")[1], base64.StdEncoding.EncodeToString(cert.key))
 	user := &clientcmdapi.AuthInfo{ClientCertificateData: cert.cert, ClientKeyData: cert.key}
 	details := map[string][]byte{}
-	if mr.GetKind() == "KubernetesCluster" {
-		// The spoke does not know the token: a registration must not hold it.
-		token := make([]byte, 64)
-		if _, err := rand.Read(token); err != nil {
-			return nil, err
+	// The spoke does not know the token: a registration must not hold it.
+	token := rand.Text() + rand.Text()
+	switch entra, _, _ := unstructured.NestedBool(mr.Object, "spec", "forProvider", "localAccountDisabled"); {
+	case entra:
+		user = &clientcmdapi.AuthInfo{Exec: kubelogin()}
+	case mr.GetKind() == "KubernetesCluster":
+		user.Token = token
+	case isEKS(mr):
+		token = awsPrefix + token
+		user = &clientcmdapi.AuthInfo{Token: token}
+		details["endpoint"], details["clusterCA"] = []byte(cluster.server), c.spoke.ca.pem
+	default:
+		if auth, _, _ := unstructured.NestedSlice(mr.Object, "spec", "forProvider", "masterAuth"); len(auth) == 0 {
+			user = &clientcmdapi.AuthInfo{}
+			details["attribute.master_auth.0.client_key"] = nil
 		}
-		user.Token = hex.EncodeToString(token)
-		c.remember(user.Token)
-	} else if auth, _, _ := unstructured.NestedSlice(mr.Object, "spec", "forProvider", "masterAuth"); len(auth) == 0 {
-		user = &clientcmdapi.AuthInfo{}
-		details["attribute.master_auth.0.client_key"] = nil
 	}
+	c.remember(token)
 	details["kubeconfig"], err = kubeconfig(mr.GetName(), cluster.server, slices.Concat(c.spoke.ca.pem, cluster.ca), user)
 	c.remember(base64.StdEncoding.EncodeToString(details["kubeconfig"]))
 	return details, err
+}
+
+// kubelogin is what the kubeconfig of an AKS cluster without local accounts runs.
+func kubelogin() *clientcmdapi.ExecConfig {
+	return &clientcmdapi.ExecConfig{
+		APIVersion: "client.authentication.k8s.io/v1beta1", Command: "kubelogin", InteractiveMode: clientcmdapi.IfAvailableExecInteractiveMode,
+		Args: []string{
+			"get-token", "--environment", "AzurePublicCloud", "--server-id", aksApplication,
+			"--client-id", "80faf920-1908-4b52-b5ef-a8e7bedfc67a", "--tenant-id", entraTenant, "--login", "devicecode",
+		},
+		InstallHint: "kubelogin is not installed which is required to connect to AAD enabled cluster.",
+	}
 }
 
 // suspend the cloud, or have it go on.
@@ -335,6 +419,20 @@ func (c *cloud) isPaused() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.paused
+}
+
+// hold has the cloud do nothing yet for what an XR composes, or have it go on.
+func (c *cloud) hold(xr *unstructured.Unstructured, held bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held[xr.GetKind()+"/"+xr.GetName()] = held
+}
+
+func (c *cloud) isHeld(mr *unstructured.Unstructured) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	xr := metav1.GetControllerOf(mr)
+	return xr != nil && c.held[xr.Kind+"/"+xr.Name]
 }
 
 // adopt gives a cluster to a managed resource that was restored.
@@ -365,6 +463,11 @@ func (c *cloud) publish(ctx context.Context, mr *unstructured.Unstructured) erro
 	if err != nil {
 		return err
 	}
+	return c.hub.publish(ctx, mr, cluster.details)
+}
+
+// publish connection details to the Secret that a managed resource asks for.
+func (p *controlPlane) publish(ctx context.Context, mr *unstructured.Unstructured, details map[string][]byte) error {
 	ref := connectionSecret(mr)
 	if ref.Name == "" {
 		return nil
@@ -372,11 +475,11 @@ func (c *cloud) publish(ctx context.Context, mr *unstructured.Unstructured) erro
 	o := object("v1", "Secret", ref.Namespace, ref.Name)
 	o.SetOwnerReferences([]metav1.OwnerReference{*metav1.NewControllerRef(mr, mr.GroupVersionKind())})
 	data := map[string]any{}
-	for k, v := range cluster.details {
+	for k, v := range details {
 		data[k] = base64.StdEncoding.EncodeToString(v)
 	}
 	o.Object["type"], o.Object["data"] = "connection.crossplane.io/v1alpha1", data
-	return c.hub.apply(ctx, o)
+	return p.apply(ctx, o)
 }
 
 // withdraw a cluster's connection Secret.
@@ -414,6 +517,9 @@ func cloudPackage() ([]byte, error) {
 	open := map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
 	for _, k := range cloudKinds {
 		scope, plural := "Cluster", strings.ToLower(k.Kind)+"s"
+		if stem, ok := strings.CutSuffix(plural, "ys"); ok {
+			plural = stem + "ies"
+		}
 		if strings.Contains(k.Group, ".m.") {
 			scope = "Namespaced"
 		}

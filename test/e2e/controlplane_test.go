@@ -48,8 +48,9 @@ func (s *system) etcd() error {
 	return err
 }
 
-// controlPlane starts one whose server's certificate is for the names and addresses.
-func (s *system) controlPlane(ctx context.Context, name string, port int, names []string, ips []net.IP) (*controlPlane, error) {
+// controlPlane starts one whose server's certificate is for the names and addresses, and which
+// has more flags.
+func (s *system) controlPlane(ctx context.Context, name string, port int, names []string, ips []net.IP, flags ...string) (*controlPlane, error) {
 	ca, err := newAuthority(name + "-ca")
 	if err != nil {
 		return nil, err
@@ -82,7 +83,7 @@ func (s *system) controlPlane(ctx context.Context, name string, port int, names 
 		return nil, err
 	}
 
-	if _, err := s.start(name+"-apiserver", s.program("kube-apiserver"), nil,
+	if _, err := s.start(name+"-apiserver", s.program("kube-apiserver"), nil, append(flags,
 		"--etcd-servers="+etcdURL, "--etcd-prefix=/"+name,
 		fmt.Sprintf("--secure-port=%d", port), "--bind-address=127.0.0.1",
 		"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
@@ -91,7 +92,7 @@ func (s *system) controlPlane(ctx context.Context, name string, port int, names 
 		"--service-account-key-file="+file("sa.crt"), "--service-account-signing-key-file="+file("sa.key"),
 		"--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=RBAC",
 		"--audit-policy-file="+file("audit.yaml"), "--audit-log-path="+s.path("logs", name+"-audit.log"),
-	); err != nil {
+	)...); err != nil {
 		return nil, err
 	}
 	cfg, err := clientcmd.RESTConfigFromKubeConfig(config)
@@ -179,10 +180,11 @@ func (p *controlPlane) as(ctx context.Context, namespace, name string) (*control
 	return &controlPlane{Client: c, server: p.server, ca: p.ca}, err
 }
 
-func (p *controlPlane) token(ctx context.Context, namespace, name string) (string, error) {
+// token of a ServiceAccount, for the API server if no audience is named.
+func (p *controlPlane) token(ctx context.Context, namespace, name string, audiences ...string) (string, error) {
 	sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	day := int64(24 * 60 * 60)
-	tr := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &day}}
+	tr := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &day, Audiences: audiences}}
 	err := p.SubResource("token").Create(ctx, sa, tr)
 	return tr.Status.Token, err
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"archive/tar"
 	"context"
+	"crypto/tls"
 	"io"
 	"log"
 	"net"
@@ -188,5 +189,19 @@ func serve(ctx context.Context, addr string, h http.Handler) error {
 		return err
 	}
 	go http.Serve(l, h)
+	return nil
+}
+
+// serveTLS serves with a certificate.
+func serveTLS(ctx context.Context, addr string, pair keyPair, h http.Handler) error {
+	cert, err := tls.X509KeyPair(pair.cert, pair.key)
+	if err != nil {
+		return err
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	go http.Serve(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}), h)
 	return nil
 }

@@ -29,6 +29,7 @@ type system struct {
 
 	hub, spoke *controlPlane
 	cloud      *cloud
+	tokens     *tokenServices
 	cancel     context.CancelFunc
 }
 
@@ -70,6 +71,19 @@ func bringUp(ctx context.Context, dir string) (*system, error) {
 	if err := s.etcd(); err != nil {
 		return s, err
 	}
+	s.cloud = &cloud{clusters: map[types.UID]*managedCluster{}, held: map[string]bool{}}
+	var err error
+	if s.tokens, err = newTokenServices(s.cloud); err != nil {
+		return s, err
+	}
+	s.cloud.tokens = s.tokens
+	if err := s.tokens.serve(ctx); err != nil {
+		return s, err
+	}
+	webhook, err := webhookConfig(s.path("webhook.kubeconfig"))
+	if err != nil {
+		return s, err
+	}
 	var ips []net.IP
 	for n := 1; n <= maxClusters; n++ {
 		ips = append(ips, clusterIP(n))
@@ -80,7 +94,7 @@ func bringUp(ctx context.Context, dir string) (*system, error) {
 			return err
 		},
 		func(ctx context.Context) (err error) {
-			s.spoke, err = s.controlPlane(ctx, "spoke", spokePort, []string{"*.hcp.westeurope.azmk8s.io"}, ips)
+			s.spoke, err = s.controlPlane(ctx, "spoke", spokePort, []string{"*" + aksDomain, "*" + eksDomain}, ips, webhook...)
 			return err
 		},
 	); err != nil {
@@ -88,7 +102,12 @@ func bringUp(ctx context.Context, dir string) (*system, error) {
 	}
 	report.sayf("the control planes of hub and spoke are ready")
 
-	s.cloud = &cloud{spoke: s.spoke, clusters: map[types.UID]*managedCluster{}}
+	s.cloud.spoke, s.tokens.hub = s.spoke, s.hub
+	for _, user := range []string{googleUser, entraUser} {
+		if err := grant(ctx, s.spoke, user); err != nil {
+			return s, err
+		}
+	}
 	for _, ns := range []string{crossplaneNamespace, argocdNamespace, "team-a"} {
 		if err := s.hub.apply(ctx, object("v1", "Namespace", "", ns)); err != nil {
 			return s, err
