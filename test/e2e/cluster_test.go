@@ -3,8 +3,10 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -251,6 +253,41 @@ func (c *cluster) deleted() {
 		return isGone(ctx, append(composed, c.xr, c.user)...)
 	})
 	c.didf("%s and its %d composed resources gone", c.user.GetKind(), len(composed))
+}
+
+// deployedBy asks the spoke who wrote the guestbook's Deployment: nobody but a user, and only at
+// the cluster's own address.
+func (c *cluster) deployedBy(user string) {
+	c.Helper()
+	at, err := sys.cloud.clusterOf(c.managed())
+	c.must(err)
+	log, err := os.ReadFile(sys.path("logs", "spoke-audit.log"))
+	c.must(err)
+	by := map[string]bool{}
+	for line := range bytes.Lines(log) {
+		var event struct {
+			User struct {
+				Username string `json:"username"`
+			} `json:"user"`
+			SourceIPs []string `json:"sourceIPs"`
+			ObjectRef struct {
+				Resource    string `json:"resource"`
+				Subresource string `json:"subresource"`
+				Namespace   string `json:"namespace"`
+			} `json:"objectRef"`
+		}
+		// The last line may not be whole yet.
+		if json.Unmarshal(line, &event) != nil || event.ObjectRef.Namespace != c.namespace("guestbook") {
+			continue
+		}
+		if r := event.ObjectRef; r.Resource == "deployments" && r.Subresource == "" {
+			by[fmt.Sprintf("%s at %v", event.User.Username, event.SourceIPs)] = true
+		}
+	}
+	if want := fmt.Sprintf("%s at [%s]", user, at.ip); len(by) != 1 || !by[want] {
+		c.must(fmt.Errorf("the guestbook's Deployment was written by %v, not by %s", by, want))
+	}
+	c.didf("the spoke says that %s made the Deployment", user)
 }
 
 // isGone returns an error while there is one of the objects.

@@ -24,6 +24,21 @@ type platform struct {
 	// AutoReady says that the last step of the pipeline is function-auto-ready. The examples do not
 	// need it: function-patch-and-transform marks what is ready, too.
 	AutoReady bool
+
+	// Identity says that the cluster has no credentials to give: Argo CD is to use its own
+	// identity. In AWS it may have to assume a role.
+	Identity, AssumeRole bool
+}
+
+// IsEKS tells Clusters of AWS from Google's.
+func (p platform) IsEKS() bool { return strings.HasPrefix(p.APIVersion, "eks.aws.") }
+
+// Principal is who may use the platform's EKS clusters.
+func (p platform) Principal() string {
+	if p.AssumeRole {
+		return awsRole
+	}
+	return awsUser
 }
 
 // platforms beside those of the examples.
@@ -75,7 +90,7 @@ func isClaim(o *unstructured.Unstructured) bool {
 // platform applies the APIs for clusters, and the ApplicationSets.
 func (s *system) platform(ctx context.Context) error {
 	files := []string{filepath.Join(examples, "aks", "definition.yaml"), filepath.Join(examples, "aks", "composition.yaml")}
-	offered := slices.Concat(platforms, editedPlatforms)
+	offered := slices.Concat(platforms, editedPlatforms, identityPlatforms)
 	if isV1() {
 		offered = slices.DeleteFunc(offered, func(p platform) bool { return p.Claim == "" })
 	} else {
@@ -165,33 +180,7 @@ func TestClusters(t *testing.T) {
 			begin(t).ask(shape.ask(fmt.Sprintf("delete-%d", i))).registered().healthy().deleted()
 		})
 	}
-	t.Run("GKE without credentials", withoutCredentials)
 	t.Run("name conflict", nameConflict)
-}
-
-// withoutCredentials registers the GKE cluster of the example. Google gives no
-// credentials with its kubeconfig: Argo CD asks Google for its own, which nobody plays.
-func withoutCredentials(t *testing.T) {
-	t.Parallel()
-	c := begin(t).ask(gke("bare")).registered()
-	s, err := c.registration(t.Context())
-	c.must(err)
-	if config := string(s.Data["config"]); !strings.Contains(config, `"command":"argocd-k8s-auth","args":["gcp"]`) || strings.Contains(config, "keyData") {
-		t.Fatal("the registration does not make Argo CD authenticate as itself")
-	}
-	c.await("the Application", func(ctx context.Context) error {
-		app, err := c.application(ctx, "guestbook")
-		if err != nil {
-			return err
-		}
-		if got, _, _ := unstructured.NestedString(app.Object, "spec", "destination", "server"); got != string(s.Data["server"]) {
-			return fmt.Errorf("its server is %s", got)
-		}
-		return nil
-	})
-	c.didf("Application generated")
-	c.ready()
-	c.deleted()
 }
 
 // nameConflict has two XRs that want one name.
@@ -246,8 +235,11 @@ func TestRestart(t *testing.T) {
 
 // TestCredentials looks for what the cloud gave out in what the clusters' lives left
 // behind for everybody to read.
-func TestCredentials(t *testing.T) {
-	s := begin(t)
+func TestCredentials(t *testing.T) { begin(t).toldNone() }
+
+// toldNone checks that no credential that the cloud gave out is in the logs and events.
+func (s *scenario) toldNone() {
+	s.Helper()
 	told := map[string]string{}
 	for _, name := range []string{functionName, "crossplane"} {
 		b, err := os.ReadFile(sys.path("logs", name+".log"))
@@ -255,7 +247,7 @@ func TestCredentials(t *testing.T) {
 		told[name+".log"] = string(b)
 	}
 	events := &corev1.EventList{}
-	s.must(sys.hub.List(t.Context(), events))
+	s.must(sys.hub.List(s.Context(), events))
 	for i := range events.Items {
 		told["event "+events.Items[i].Name] = events.Items[i].Message
 	}
@@ -263,7 +255,7 @@ func TestCredentials(t *testing.T) {
 	for where, text := range told {
 		for _, secret := range secrets {
 			if strings.Contains(text, secret) {
-				t.Errorf("%s tells a credential", where)
+				s.Errorf("%s tells a credential", where)
 			}
 		}
 	}

@@ -40,7 +40,6 @@ func TestTrust(t *testing.T) {
 			"Composition edited":                 compositionEdited,
 			"credentials.type tightened":         credentialsTightened,
 			"namespace mistyped":                 namespaceMistyped,
-			"tenant edits a connection Secret":   connectionEdited,
 			"cluster replaced, AKS":              func(s *scenario) { clusterReplaced(s, ofKind("TeamAKS", "team-a", "replaced-aks")) },
 			"cluster replaced, GKE":              func(s *scenario) { clusterReplaced(s, ofKind("ClusterGKE", "", "replaced-gke")) },
 			"cluster replaced, by token":         tokenOfAnotherCluster,
@@ -342,29 +341,6 @@ func namespaceMistyped(s *scenario) {
 	c.didf("not registered")
 	s.edit(kind, set("argocd", "output", "namespace"))
 	c.registered().healthy()
-	c.deleted()
-}
-
-// connectionEdited has a tenant write its own server into the connection Secret of its GKE
-// cluster, whose kubeconfig has no credentials.
-func connectionEdited(s *scenario) {
-	c := s.ask(gke("tenant")).registered()
-	before, err := c.registration(s.Context())
-	s.must(err)
-	mr := c.managed()
-	config, err := kubeconfig("tenant", attacker, sys.spoke.ca.pem, &clientcmdapi.AuthInfo{})
-	s.must(err)
-	ref := connectionSecret(mr)
-	s.must(sys.hub.patch(s.Context(), object("v1", "Secret", ref.Namespace, ref.Name), `{"data": {"kubeconfig": "`+base64.StdEncoding.EncodeToString(config)+`"}}`))
-	c.says("True", "Retained", "is not one that status.atProvider")
-	after, err := c.registration(s.Context())
-	s.must(err)
-	if !bytes.Equal(before.Data["server"], after.Data["server"]) || !bytes.Equal(before.Data["config"], after.Data["config"]) {
-		s.Fatalf("the registration follows the tenant to %s", after.Data["server"])
-	}
-	c.didf("the tenant's server is not taken")
-	s.must(sys.cloud.publish(s.Context(), mr))
-	c.says("True", "Registered", "")
 	c.deleted()
 }
 
