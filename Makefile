@@ -38,6 +38,7 @@ PROVIDER_V1_3 := $(BIN)/provider-kubernetes-v1.3
 ARGOCD        := $(BIN)/argocd
 STATE_METRICS := $(BIN)/kube-state-metrics
 PROMTOOL      := $(BIN)/promtool
+STATIC        := $(BIN)/function-static
 
 # CHECKS is all that must pass. .ci/run and the CI workflow take the list from here. test is
 # last, so that its result is what one reads at the end.
@@ -135,6 +136,13 @@ ifndef E2E_ARGS
 	$(E2E) 15m -run '^TestClusters$$/(life|delete)/legacy_claim' -args $(E2E_FLAGS) -crossplane core-v1
 endif
 
+.PHONY: fleet
+fleet: N       ?= 300
+fleet: TTL     ?= 1m
+fleet: SECRETS ?= 0
+fleet: e2e-programs $(STATIC) ## Register N clusters on one hub, and measure what they cost. TTL is the pipeline's.
+	$(E2E) 2h -run '^TestFleet$$' -args $(E2E_FLAGS) -fleet $(N) -fleet-ttl $(TTL) -fleet-secrets $(SECRETS) $(FLEET_ARGS)
+
 .PHONY: demo
 demo: e2e-programs ## Register two clusters on such a hub, step by step, and leave it up.
 	$(E2E) 0 -run Demo -args -demo $(E2E_FLAGS)
@@ -181,6 +189,7 @@ lint: $(GOLANGCI_LINT) $(ACTIONLINT) ## Check the code's format, and run the lin
 	cd test && $(GO) vet ./... && $(GOLANGCI_LINT) run --config ../.golangci.yml
 	cd test/argocd && $(GO) vet ./... && $(GOLANGCI_LINT) run --config ../../.golangci.yml
 	cd test/e2e && $(GO) vet ./... && $(GOLANGCI_LINT) run --config ../../.golangci.yml
+	cd test/static && $(GO) vet ./... && $(GOLANGCI_LINT) run --config ../../.golangci.yml
 
 ##@ Package
 
@@ -288,6 +297,9 @@ $(STATE_METRICS): tools/kube-state-metrics/go.mod tools/kube-state-metrics/go.su
 # Without the clouds' SDKs, by which Prometheus finds what to scrape.
 $(PROMTOOL): tools/prometheus/go.mod tools/prometheus/go.sum
 	$(call tool,tools/prometheus,github.com/prometheus/prometheus/cmd/promtool,-tags remove_all_sd,about two minutes)
+
+$(STATIC): $(wildcard test/static/*)
+	cd test/static && $(GO) build -o $@ .
 
 $(CRANE): tools/go.mod tools/go.sum
 	$(call tool,tools,github.com/google/go-containerregistry/cmd/crane,,a few seconds)

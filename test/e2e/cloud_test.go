@@ -32,8 +32,11 @@ const (
 	createDelay = 2 * time.Second
 	deleteDelay = time.Second
 
-	maxClusters = 250
+	maxClusters = 1250
 )
+
+// networks of the clusters' addresses, of 250 each, are for documentation and for benchmarks.
+var networks = []net.IP{{203, 0, 113, 0}, {198, 51, 100, 0}, {192, 0, 2, 0}, {198, 18, 0, 0}, {198, 18, 1, 0}}
 
 // cloudKinds are the managed resources that are played.
 var cloudKinds = []schema.GroupVersionKind{
@@ -91,7 +94,11 @@ func isEKS(mr *unstructured.Unstructured) bool {
 	return strings.HasPrefix(mr.GetAPIVersion(), "eks.aws.")
 }
 
-func clusterIP(n int) net.IP { return net.IPv4(203, 0, 113, byte(n)) }
+// clusterIP returns the address of the n-th cluster, from 1 on.
+func clusterIP(n int) net.IP {
+	network := networks[(n-1)/250]
+	return net.IPv4(network[0], network[1], network[2], byte((n-1)%250+1))
+}
 
 // The clouds' domains, and what they call their clusters.
 const (
@@ -148,7 +155,7 @@ func (c *cloud) reconcile(ctx context.Context, mr *unstructured.Unstructured) er
 	if controllerutil.AddFinalizer(mr, managedFinalizer) {
 		return c.hub.Update(ctx, mr)
 	}
-	if c.hub.hasCondition(ctx, mr, "Ready", "") == nil || time.Since(mr.GetCreationTimestamp().Time) < createDelay {
+	if hasCondition(mr, "Ready", "True", "") == nil || time.Since(mr.GetCreationTimestamp().Time) < createDelay {
 		return nil
 	}
 	if isCluster(mr) || mr.GetKind() == "ClusterAuth" {

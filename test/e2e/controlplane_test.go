@@ -236,6 +236,11 @@ func (p *controlPlane) conditionIs(ctx context.Context, o *unstructured.Unstruct
 	if err != nil {
 		return err
 	}
+	return hasCondition(o, kind, status, reason)
+}
+
+// hasCondition returns an error unless the object, as it was read, has a condition.
+func hasCondition(o *unstructured.Unstructured, kind, status, reason string) error {
 	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
 	i := slices.IndexFunc(conditions, func(c any) bool { return c.(map[string]any)["type"] == kind })
 	if i < 0 {

@@ -100,16 +100,8 @@ func (s *system) platform(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t, err := template.New("platform.yaml").Funcs(template.FuncMap{"lower": strings.ToLower}).ParseFiles(filepath.Join("testdata", "platform.yaml"))
-	if err != nil {
-		return err
-	}
 	for _, p := range offered {
-		b := &strings.Builder{}
-		if err := t.Execute(b, p); err != nil {
-			return err
-		}
-		more, err := parse([]byte(b.String()))
+		more, err := p.objects()
 		if err != nil {
 			return err
 		}
@@ -119,7 +111,24 @@ func (s *system) platform(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	objects = append(objects, sets...)
+	return s.offer(ctx, append(objects, sets...))
+}
+
+// objects of a platform: its XRD and its Composition.
+func (p platform) objects() ([]*unstructured.Unstructured, error) {
+	t, err := template.New("platform.yaml").Funcs(template.FuncMap{"lower": strings.ToLower}).ParseFiles(filepath.Join("testdata", "platform.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	b := &strings.Builder{}
+	if err := t.Execute(b, p); err != nil {
+		return nil, err
+	}
+	return parse([]byte(b.String()))
+}
+
+// offer applies objects, and waits for the XRDs among them.
+func (s *system) offer(ctx context.Context, objects []*unstructured.Unstructured) error {
 	if err := s.hub.apply(ctx, objects...); err != nil {
 		return err
 	}
@@ -260,37 +269,4 @@ func (s *scenario) toldNone() {
 		}
 	}
 	s.didf("none of %d credentials in the logs, nor in %d events", len(secrets), len(events.Items))
-}
-
-// TestFleet registers a hundred clusters on one hub.
-func TestFleet(t *testing.T) {
-	const n = 100
-	s := begin(t)
-	function := sys.named(functionName)
-	cpu, _, err := function.usage()
-	s.must(err)
-	for i := range n {
-		s.must(sys.hub.apply(t.Context(), ofKind("TeamAKS", "team-a", fmt.Sprintf("fleet-%03d", i))))
-	}
-	s.didf("%d XRs created", n)
-	s.must(until(t.Context(), 5*time.Minute, func(ctx context.Context) error {
-		all, err := registrations(ctx)
-		if err != nil {
-			return err
-		}
-		registered := 0
-		for i := range all {
-			if strings.HasPrefix(string(all[i].Data["name"]), "team-a.fleet-") {
-				registered++
-			}
-		}
-		if registered < n {
-			return fmt.Errorf("%d of %d are registered", registered, n)
-		}
-		return nil
-	}))
-	took, peak, err := function.usage()
-	s.must(err)
-	s.didf("%d clusters registered, the last %.0f s after the first was asked for", n, time.Since(s.began).Seconds())
-	s.didf("function: %.1f s of processor time, peak memory %d MiB", (took - cpu).Seconds(), peak)
 }

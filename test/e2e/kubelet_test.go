@@ -26,6 +26,7 @@ var functionIPs = map[string]string{
 	functionName:                   "127.0.1.1",
 	"function-patch-and-transform": "127.0.1.2",
 	"function-auto-ready":          "127.0.1.3",
+	staticName:                     "127.0.1.4",
 }
 
 // kubelet stands in for the hub's nodes. Crossplane's package manager makes a
@@ -78,7 +79,8 @@ func (s *system) runPod(ctx context.Context, d *appsv1.Deployment) error {
 		args = append(args, "--address="+ip+":9443")
 		if name == functionName {
 			// The other functions serve theirs at every address.
-			args = append(args, "--metrics-address="+ip+":9080")
+			args = append(args, "--metrics-address="+functionMetrics)
+			args = append(args, strings.Fields(*functionFlags)...)
 		}
 	} else {
 		args = append(args, "--webhook-port=19443", "--metrics-bind-address=127.0.0.1:19080", "--health-probe-bind-addr=127.0.0.1:19081")
@@ -178,16 +180,19 @@ func available(ctx context.Context, p *controlPlane, d *appsv1.Deployment) error
 	return p.Status().Patch(ctx, d, before)
 }
 
-// every fifth of a second does f. Its errors are said once, for what it plays is tried
-// again.
+// every fifth of a second, or two seconds where costs are measured, does f. Its errors are said
+// once, for what it plays is tried again.
 func every(ctx context.Context, f func() error) {
-	said := ""
+	said, pause := "", 200*time.Millisecond
+	if *fleetSize > 0 {
+		pause = 2 * time.Second
+	}
 	for ctx.Err() == nil {
 		if err := f(); err != nil && ctx.Err() == nil && err.Error() != said {
 			said = err.Error()
 			report.sayf("(%s)", said)
 		}
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(pause)
 	}
 }
 

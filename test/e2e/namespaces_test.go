@@ -50,7 +50,7 @@ func inNamespaces(dir string) int {
 	return cmd.ProcessState.ExitCode()
 }
 
-// setUpNamespaces from the inside: /proc, the loopback interface, with a network of
+// setUpNamespaces from the inside: /proc, the loopback interface, with networks of
 // addresses for the played cloud, and an /etc/hosts, which stands in for DNS.
 func setUpNamespaces(hosts, names string) error {
 	if err := os.WriteFile(hosts, []byte(names), 0o644); err != nil {
@@ -85,12 +85,17 @@ func setUpNamespaces(hosts, names string) error {
 	}
 	// The address's class gives the network its size, and the loopback interface answers
 	// for all of it.
-	addr, err := unix.NewIfreq("lo:0")
-	if err != nil {
-		return err
+	for i := range networks {
+		addr, err := unix.NewIfreq(fmt.Sprintf("lo:%d", i))
+		if err != nil {
+			return err
+		}
+		if err := addr.SetInet4Addr(clusterIP(250*i + 1).To4()); err != nil {
+			return err
+		}
+		if err := unix.IoctlIfreq(s, unix.SIOCSIFADDR, addr); err != nil {
+			return err
+		}
 	}
-	if err := addr.SetInet4Addr(clusterIP(1).To4()); err != nil {
-		return err
-	}
-	return unix.IoctlIfreq(s, unix.SIOCSIFADDR, addr)
+	return nil
 }

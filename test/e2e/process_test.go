@@ -162,15 +162,20 @@ func (p *process) end(s syscall.Signal) {
 	}
 }
 
-// usage returns the processor time that the process took, and the most memory that it
-// had, in MiB.
-func (p *process) usage() (cpu time.Duration, peak int, err error) {
+// A usage is the processor time that a process took, and the memory that it has and the most
+// that it had, in MiB.
+type usage struct {
+	cpu       time.Duration
+	rss, peak int
+}
+
+func (p *process) usage() (u usage, err error) {
 	p.mu.Lock()
 	pid := p.cmd.Process.Pid
 	p.mu.Unlock()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, 0, err
+		return u, err
 	}
 	// Fields 14 and 15, in clock ticks: proc_pid_stat(5). The name, which may hold
 	// spaces, is the second.
@@ -178,19 +183,22 @@ func (p *process) usage() (cpu time.Duration, peak int, err error) {
 	for _, f := range fields[11:13] {
 		n, err := strconv.Atoi(f)
 		if err != nil {
-			return 0, 0, err
+			return u, err
 		}
-		cpu += time.Duration(n) * time.Second / 100
+		u.cpu += time.Duration(n) * time.Second / 100
 	}
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, 0, err
+		return u, err
 	}
-	_, hwm, _ := strings.Cut(string(status), "VmHWM:")
-	if _, err := fmt.Sscan(hwm, &peak); err != nil {
-		return 0, 0, err
+	for field, v := range map[string]*int{"VmRSS:": &u.rss, "VmHWM:": &u.peak} {
+		_, kib, _ := strings.Cut(string(status), field)
+		if _, err := fmt.Sscan(kib, v); err != nil {
+			return u, err
+		}
+		*v /= 1024
 	}
-	return cpu, peak / 1024, nil
+	return u, nil
 }
 
 // parallel runs functions at the same time, and joins their errors.

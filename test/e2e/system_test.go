@@ -254,12 +254,17 @@ func accessOf(objects []*unstructured.Unstructured, namespace string) []*unstruc
 // packages installs, as the documentation says, the functions and provider-kubernetes,
 // and the played cloud.
 func (s *system) packages(ctx context.Context) error {
-	packages, err := load(filepath.Join(examples, "aks", "functions.yaml"), filepath.Join("testdata", "functions.yaml"),
-		filepath.Join(examples, "install", "provider-kubernetes.yaml"))
+	packages, err := load(filepath.Join(examples, "install", "runtimeconfig.yaml"), filepath.Join(examples, "aks", "functions.yaml"),
+		filepath.Join("testdata", "functions.yaml"), filepath.Join(examples, "install", "provider-kubernetes.yaml"))
 	if err != nil {
 		return err
 	}
-	packages = append(packages, cloudProvider()...)
+	for _, p := range packages {
+		if p.GetKind() == "Function" && p.GetName() == functionName {
+			p.Object["spec"].(map[string]any)["runtimeConfigRef"] = map[string]any{"name": functionName}
+		}
+	}
+	packages = append(append(packages, cloudProvider()...), staticFunction()...)
 	if err := s.serveRegistry(ctx, packages); err != nil {
 		return err
 	}
