@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,9 @@ type Function struct {
 
 	// now is the time that certificates and tokens are checked against.
 	now func() time.Time
+
+	// onlyNamed has Crossplane read no Secrets except for those that the input names.
+	onlyNamed bool
 }
 
 // How long a response holds. Crossplane runs the pipeline again when it ends.
@@ -38,6 +42,12 @@ const (
 // RunFunction composes the registration of the cluster whose kubeconfig is observed.
 // What the rest of the pipeline desires passes through.
 func (f *Function) RunFunction(_ context.Context, req *fnv1.RunFunctionRequest) (*fnv1.RunFunctionResponse, error) {
+	if m := req.GetMeta(); m != nil && f.onlyNamed {
+		// Behave as with a Crossplane before v2.2, which does not say that it reads Secrets.
+		m.Capabilities = slices.DeleteFunc(slices.Clone(m.GetCapabilities()), func(c fnv1.Capability) bool {
+			return c == fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES
+		})
+	}
 	rsp := response.To(req, ttl)
 	xr := newComposite(req)
 	if err := f.register(req, rsp, xr); err != nil {

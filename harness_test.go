@@ -178,15 +178,21 @@ func run(t testing.TB, req *fnv1.RunFunctionRequest) *fnv1.RunFunctionResponse {
 	return runAt(t, req, testNow())
 }
 
-// runAt runs the function at a time of day, and checks what holds of every response.
+// runAt runs the function at a time of day.
 func runAt(t testing.TB, req *fnv1.RunFunctionRequest, now time.Time) *fnv1.RunFunctionResponse {
+	t.Helper()
+	return runWith(t, &Function{now: func() time.Time { return now }}, req)
+}
+
+// runWith runs a function, and checks what holds of every response.
+func runWith(t testing.TB, f *Function, req *fnv1.RunFunctionRequest) *fnv1.RunFunctionResponse {
 	t.Helper()
 	before, ok := proto.Clone(req).(*fnv1.RunFunctionRequest)
 	if !ok {
 		t.Fatal("cannot clone request")
 	}
 	log := &recorder{}
-	f := &Function{log: log, now: func() time.Time { return now }}
+	f.log = log
 	rsp, err := f.RunFunction(context.Background(), req)
 	if err != nil {
 		t.Fatalf("RunFunction(...): %v", err)

@@ -24,6 +24,7 @@ type CLI struct {
 	Insecure           bool   `help:"Run without mTLS credentials. If you supply this flag --tls-certs-dir will be ignored."`
 	MaxRecvMessageSize int    `default:"4"                                                                                   help:"Maximum size of received messages in MiB."`
 	MetricsAddress     string `default:":8080"                                                                               help:"Address at which to serve Prometheus metrics. Empty for none."`
+	ReadSecrets        bool   `default:"true"                                                                                help:"Have Crossplane read cluster Secrets and watch connection Secrets, for which it caches all Secrets. If false, it only reads Secrets that inputs name."`
 }
 
 // Run this Function until it is interrupted or terminated.
@@ -34,7 +35,7 @@ func (c *CLI) Run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	return c.serve(ctx, &Function{log: log, now: time.Now}, log)
+	return c.serve(ctx, &Function{log: log, now: time.Now, onlyNamed: !c.ReadSecrets}, log)
 }
 
 func main() {

@@ -27,8 +27,8 @@ func freeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// TestServe checks that the function which its command line starts is healthy, serves metrics, and
-// answers large requests.
+// TestServe checks that the function which its command line starts is healthy, serves metrics,
+// answers large requests, and requires no Secrets if it is not to.
 func TestServe(t *testing.T) {
 	address, metrics := freeAddress(t), freeAddress(t)
 	cli := &CLI{}
@@ -36,7 +36,7 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parser.Parse([]string{"--debug", "--insecure", "--address=" + address, "--metrics-address=" + metrics, "--max-recv-message-size=8"}); err != nil {
+	if _, err := parser.Parse([]string{"--debug", "--insecure", "--address=" + address, "--metrics-address=" + metrics, "--max-recv-message-size=8", "--read-secrets=false"}); err != nil {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
@@ -61,12 +61,16 @@ func TestServe(t *testing.T) {
 	// More than the 4 MiB that gRPC takes by default.
 	req := newRequest(t, legacyXR, "", nil)
 	req.Observed.Composite.ConnectionDetails = map[string][]byte{"x": make([]byte, 5<<20)}
+	req.Meta.Capabilities = []fnv1.Capability{fnv1.Capability_CAPABILITY_CAPABILITIES, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES}
 	rsp, err := fnv1.NewFunctionRunnerServiceClient(conn).RunFunction(ctx, req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := rsp.GetConditions()[0].GetReason(); got != reasonWaitingForKubeconfig {
 		t.Errorf("reason: %s", got)
+	}
+	if got := rsp.GetRequirements(); got != nil {
+		t.Errorf("with --read-secrets=false: %v", got)
 	}
 
 	r, err := http.Get("http://" + metrics + "/metrics")

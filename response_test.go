@@ -40,6 +40,9 @@ func TestRequirements(t *testing.T) {
 		details      map[string]string
 		capabilities []fnv1.Capability
 
+		// onlyNamed is the function's flag --read-secrets=false.
+		onlyNamed bool
+
 		// registered says that there are an Object and a Secret. damage is what is wrong
 		// with them.
 		registered bool
@@ -135,10 +138,47 @@ func TestRequirements(t *testing.T) {
 			xr:     legacyXR, input: "output: {argoCD: Remote}", cluster: aks, details: details, registered: true, capabilities: advertised,
 			want: want{requires: []string{connection}, ttl: "10m0s", condition: "TRUE/Registered", ready: "READY_TRUE"},
 		},
+		"OnlyNamed": {
+			reason: "We should require no Secrets that the input does not name where the flag says so, because Crossplane would cache all of the hub's, and then look each minute, because nothing is watched.",
+			xr:     legacyXR, cluster: aks, details: details, registered: true, capabilities: advertised, onlyNamed: true,
+			damage: func(_, secret *structpb.Struct) { delete(secret.GetFields(), "data") },
+			want:   want{condition: "TRUE/Registered", ready: "READY_TRUE"},
+		},
+		"OnlyNamedNotReady": {
+			reason: "We should wait for the Object where the flag has us read no cluster Secret, because we do not know that there is one.",
+			xr:     legacyXR, cluster: aks, details: details, registered: true, capabilities: advertised, onlyNamed: true,
+			damage: func(object, _ *structpb.Struct) { setCondition(object, "Ready", conditionFalse) },
+			want:   want{condition: "FALSE/Registering", ready: "READY_FALSE"},
+		},
+		"OnlyNamedRotated": {
+			reason: "We should say Updating in the call that composes new credentials, because no Secret that we know of has them.",
+			xr:     legacyXR, cluster: aks, details: token("other-token"), before: details, registered: true, capabilities: advertised, onlyNamed: true,
+			want: want{condition: "TRUE/Updating", ready: "READY_TRUE"},
+		},
+		"OnlyNamedUnregistered": {
+			reason: "We should register a cluster although the flag has us read no cluster Secret, because there is no other way to.",
+			xr:     legacyXR, cluster: aks, details: details, capabilities: advertised, onlyNamed: true,
+			want: want{condition: "FALSE/Registering", ready: "READY_FALSE"},
+		},
+		"OnlyNamedKubeconfig": {
+			reason: "We should require a Secret that the input names in spite of the flag, because there is no other way to its kubeconfig.",
+			xr:     legacyXR, cluster: aks, input: "kubeconfigFrom: {type: Secret, secretRef: {namespace: clusters, name: capi}}", capabilities: advertised, onlyNamed: true,
+			want: want{requires: []string{"kubeconfig: v1 Secret clusters/capi"}, condition: "FALSE/WaitingForKubeconfig"},
+		},
+		"OnlyNamedToken": {
+			reason: "We should require a Secret that the input names for the token in spite of the flag, because there is no other way to it.",
+			xr:     legacyXR, cluster: aks, details: details, capabilities: advertised, onlyNamed: true,
+			input: "credentials: {type: Token, token: {secretRef: {namespace: clusters, name: token}}}",
+			want:  want{requires: []string{"token: v1 Secret clusters/token"}, condition: "FALSE/WaitingForToken"},
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			req := newRequest(t, tc.xr, "kubeconfigFrom: {resourceName: cluster}\n"+tc.input, clusterOf(tc.cluster, tc.details))
+			input := tc.input
+			if !strings.Contains(input, "kubeconfigFrom") {
+				input = "kubeconfigFrom: {resourceName: cluster}\n" + input
+			}
+			req := newRequest(t, tc.xr, input, clusterOf(tc.cluster, tc.details))
 			req.Meta.Capabilities = tc.capabilities
 			answer := &fnv1.Resources{}
 			if tc.registered {
@@ -156,7 +196,7 @@ func TestRequirements(t *testing.T) {
 				answer.Items = append(answer.Items, &fnv1.Resource{Resource: secret})
 			}
 			req.RequiredResources = map[string]*fnv1.Resources{"cluster-secret": answer, "clusters-of-the-same-name": answer, "clusters-of-the-same-server": answer}
-			s := summarize(t, run(t, req), "argocd-cluster")
+			s := summarize(t, runWith(t, &Function{now: testNow, onlyNamed: tc.onlyNamed}, req), "argocd-cluster")
 			got := want{requires: s.Requires, ttl: s.TTL, condition: strings.TrimPrefix(s.Condition, "ArgoCDClusterRegistered="), ready: s.Ready}
 			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(want{})); diff != "" {
 				t.Errorf("%s\n-want, +got:\n%s\n%s", tc.reason, diff, s.Message)
