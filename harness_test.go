@@ -197,8 +197,8 @@ func runWith(t testing.TB, f *Function, req *fnv1.RunFunctionRequest) *fnv1.RunF
 	if err != nil {
 		t.Fatalf("RunFunction(...): %v", err)
 	}
-	checkEncoded(t, before, rsp, f)
 	checkLeaks(t, req, rsp, log.lines)
+	checkEncoded(t, before, rsp, f)
 	checkSaid(t, before, rsp)
 	for name, r := range before.GetDesired().GetResources() {
 		if after := rsp.GetDesired().GetResources()[name]; !proto.Equal(r, after) {
@@ -223,7 +223,7 @@ func runWith(t testing.TB, f *Function, req *fnv1.RunFunctionRequest) *fnv1.RunF
 // decodes it.
 func checkEncoded(t testing.TB, req *fnv1.RunFunctionRequest, want *fnv1.RunFunctionResponse, f *Function) {
 	t.Helper()
-	rsp, err := (&Function{log: logging.NewNopLogger(), now: f.now}).RunFunction(t.Context(), overTheWire(t, req))
+	rsp, err := f.RunFunction(t.Context(), overTheWire(t, req))
 	if err != nil {
 		t.Fatal(err)
 	}

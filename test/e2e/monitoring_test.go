@@ -59,9 +59,9 @@ func TestMonitoring(t *testing.T) {
 	if strings.Contains(string(log), "forbidden") {
 		s.Fatalf("the example's rights do not suffice:\n%s", log)
 	}
-	_, peak, err := sys.named("kube-state-metrics").usage()
+	used, err := sys.named("kube-state-metrics").usage()
 	s.must(err)
-	s.didf("kube-state-metrics: the deleted one is gone; peak memory %d MiB", peak)
+	s.didf("kube-state-metrics: the deleted one is gone; peak memory %d MiB", used.peak)
 }
 
 // stateMetrics runs kube-state-metrics with the arguments, the configuration and the rights of the
