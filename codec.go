@@ -135,9 +135,9 @@ func eachField(b []byte, f func(field, value []byte) bool) bool {
 
 // entry returns the key and the value of a map's entry.
 func entry(b []byte) (key, value []byte, ok bool) {
-	key, rest, _ := take(b, bytes1)
+	key, rest, hasKey := take(b, bytes1)
 	value, rest, ok = take(rest, bytes2)
-	return key, value, ok && len(rest) == 0 && utf8.Valid(key)
+	return key, value, hasKey && ok && len(rest) == 0 && utf8.Valid(key)
 }
 
 // take returns the value of the field that b begins with, if that has a tag, and what follows it.

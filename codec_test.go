@@ -127,6 +127,8 @@ func encodings(t testing.TB) map[string][]byte {
 		}
 		return observed(field(1, item("a", end)))
 	}
+	// The length of this entry's key is more than what is left, and would also do as the value's tag.
+	truncatedKey := field(1, []byte{bytes1, bytes2, 2, 4 << 3, 1})
 	return map[string][]byte{
 		"Request":               deterministic(t, req),
 		"Empty":                 nil,
@@ -160,6 +162,8 @@ func encodings(t testing.TB) map[string][]byte {
 		"NameIsNoUTF8":          field(2, field(2, field(1, []byte("\xff")), field(2, field(1, kind)))),
 		"Truncated":             observed(field(1, kind))[:12],
 		"TruncatedResource":     observed([]byte{1<<3 | 2, 9, 1}),
+		"TruncatedKey":          observed(field(1, truncatedKey)),
+		"TruncatedName":         field(2, field(2, []byte{bytes1, bytes2, 0})),
 		"TruncatedNumber":       observed(field(1, item("a", []byte{2<<3 | 1, 0, 0}))),
 		"FieldZero":             observed(field(1, kind), []byte{2, 0}),
 		"EndOfNoGroup":          observed(field(1, kind), []byte{15<<3 | 4}),
