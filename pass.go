@@ -69,7 +69,7 @@ func (p *pass) identify(req *fnv1.RunFunctionRequest) error {
 	source := p.in.KubeconfigFrom.ResourceName
 	if source == "" && p.in.KubeconfigFrom.Type == v1beta1.KubeconfigSourceComposedResource {
 		p.kubeconfigs = kubeconfigs(req.GetObserved().GetResources(), p.in.KubeconfigFrom.Key)
-		source, _, _ = onlyKubeconfig(p.kubeconfigs, nil, resourceName, p.in.KubeconfigFrom.Key)
+		source, _ = onlyKubeconfig(p.kubeconfigs, nil, resourceName, p.in.KubeconfigFrom.Key)
 	}
 
 	var err error

@@ -83,23 +83,23 @@ func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, x
 
 	observed := req.GetObserved().GetResources()
 	name, remembered := from.ResourceName, ""
-	var kc found
 	if name == "" {
 		name = was.source()
 		remembered = fmt.Sprintf(". The cluster was registered from composed resource %q; to register it from another one, set kubeconfigFrom.resourceName", name)
 	}
 	if name == "" {
 		var err error
-		if name, kc, err = onlyKubeconfig(all, was, in.Output.ResourceName, from.Key); err != nil {
+		if name, err = onlyKubeconfig(all, was, in.Output.ResourceName, from.Key); err != nil {
 			return source{}, err
 		}
-	} else {
-		if _, ok := observed[name]; !ok {
-			return source{resourceName: name}, waitingForKubeconfig(fmt.Sprintf("waiting for composed resource %q, which does not exist", name) + missingHint(from) + suffix(from, remembered))
-		}
-		kc = find(observed[name].GetConnectionDetails(), from.Key)
+	} else if _, ok := observed[name]; !ok {
+		return source{resourceName: name}, waitingForKubeconfig(fmt.Sprintf("waiting for composed resource %q, which does not exist", name) + missingHint(from) + suffix(from, remembered))
 	}
 	r := observed[name]
+	kc, ok := all[name]
+	if !ok {
+		kc = find(r.GetConnectionDetails(), from.Key)
+	}
 	src := source{kubeconfig: kc, resourceName: name, resource: r}
 	// Crossplane watches required resources, but not connection Secrets. Requiring the
 	// connection Secret makes a rotation trigger a reconcile; the function already has its
@@ -139,16 +139,22 @@ func suffix(from *v1beta1.KubeconfigSource, remembered string) string {
 func kubeconfigs(observed map[string]*fnv1.Resource, key string) map[string]found {
 	all := make(map[string]found, 1)
 	for name, r := range observed {
-		if kc := find(r.GetConnectionDetails(), key); kc.data != nil {
-			all[name] = kc
+		kc := find(r.GetConnectionDetails(), key)
+		if kc.data == nil {
+			continue
 		}
+		if len(all) > 0 {
+			// Of several, at most one is used, and decoded it may take ten times the memory.
+			kc.config = nil
+		}
+		all[name] = kc
 	}
 	return all
 }
 
 // onlyKubeconfig returns the name of the only composed resource that has a kubeconfig,
-// except for the registration itself, and that kubeconfig.
-func onlyKubeconfig(all map[string]found, was *registration, own, key string) (resourceName string, kc found, err error) {
+// except for the registration itself.
+func onlyKubeconfig(all map[string]found, was *registration, own, key string) (string, error) {
 	var names []string
 	for name := range all {
 		if name != own && (was == nil || name != was.resourceName) {
@@ -157,15 +163,15 @@ func onlyKubeconfig(all map[string]found, was *registration, own, key string) (r
 	}
 	switch len(names) {
 	case 1:
-		return names[0], all[names[0]], nil
+		return names[0], nil
 	case 0:
 		if key != "" {
-			return "", found{}, waitingForKubeconfig(fmt.Sprintf("no composed resource has published a kubeconfig under the key %q; check kubeconfigFrom.key, and that the cluster sets spec.writeConnectionSecretToRef", key))
+			return "", waitingForKubeconfig(fmt.Sprintf("no composed resource has published a kubeconfig under the key %q; check kubeconfigFrom.key, and that the cluster sets spec.writeConnectionSecretToRef", key))
 		}
-		return "", found{}, waitingForKubeconfig("no composed resource has published a kubeconfig under a well-known key; check that the cluster sets spec.writeConnectionSecretToRef. For another key set kubeconfigFrom.key, and for a Secret that is not composed set kubeconfigFrom.type: Secret")
+		return "", waitingForKubeconfig("no composed resource has published a kubeconfig under a well-known key; check that the cluster sets spec.writeConnectionSecretToRef. For another key set kubeconfigFrom.key, and for a Secret that is not composed set kubeconfigFrom.type: Secret")
 	}
 	slices.Sort(names)
-	return "", found{}, &problem{reason: reasonAmbiguousKubeconfig, message: "several composed resources have published a kubeconfig; set kubeconfigFrom.resourceName to one of " + strings.Join(names, ", ")}
+	return "", &problem{reason: reasonAmbiguousKubeconfig, message: "several composed resources have published a kubeconfig; set kubeconfigFrom.resourceName to one of " + strings.Join(names, ", ")}
 }
 
 // requiredSecret returns the Secret that the input names as a source of the kubeconfig.

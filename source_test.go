@@ -9,6 +9,8 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
+
+	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
 )
 
 // TestSecretSource checks how a Secret with a kubeconfig is required, and used once Crossplane has
@@ -304,5 +306,33 @@ func TestSourceRemembered(t *testing.T) {
 	h.input = "kubeconfigFrom: {resourceName: other}"
 	if s := h.settle(t); dataOf(secretOf(t, s))["server"] != "https://other.example.org" || s.Secret.Annotations[annotationSource] != "other" {
 		t.Errorf("We should register another cluster, because the author names it: %s: %s", verdict(s), s.Message)
+	}
+}
+
+// TestDecodedOnce checks that a kubeconfig under a generic key is decoded once, also where the
+// cluster is registered already, and that of several no more than one is kept decoded.
+func TestDecodedOnce(t *testing.T) {
+	publishes := observation{resource: aks, details: map[string]string{"value": sample(t, "kc-capi.yaml")}}
+	req := newRequest(t, legacyXR, "", map[string]observation{"cluster": publishes})
+	in := &v1beta1.ClusterRegistration{}
+	in.Default()
+	registered := &registration{manifest: mustStruct(t, "metadata: {annotations: {"+annotationSource+": cluster}}")}
+	for name, was := range map[string]*registration{"First": nil, "Registered": registered} {
+		all := kubeconfigs(req.GetObserved().GetResources(), "")
+		src, err := findSource(req, in, newComposite(req), was, all)
+		if err != nil || src.kubeconfig.config == nil || src.kubeconfig.config != all["cluster"].config {
+			t.Errorf("%s: the kubeconfig was decoded again: %v", name, err)
+		}
+	}
+
+	several := newRequest(t, legacyXR, "", map[string]observation{"a": publishes, "b": publishes, "c": publishes})
+	decoded := 0
+	for _, kc := range kubeconfigs(several.GetObserved().GetResources(), "") {
+		if kc.config != nil {
+			decoded++
+		}
+	}
+	if decoded != 1 {
+		t.Errorf("%d decoded kubeconfigs are kept", decoded)
 	}
 }
