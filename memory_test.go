@@ -121,7 +121,15 @@ func hostile() map[string][]byte {
 	for _, u := range utf16.Encode([]rune(short)) {
 		utf16short = append(utf16short, byte(u), byte(u>>8))
 	}
+	contexts := &strings.Builder{}
+	contexts.WriteString("contexts: [")
+	for i := 0; contexts.Len() < size/4; i++ {
+		fmt.Fprintf(contexts, "{name: a%d},", i)
+	}
+	contexts.WriteString("]")
 	return map[string][]byte{
+		// This one is a kubeconfig.
+		"Contexts":      []byte(contexts.String()),
 		"Aliases":       []byte(bomb),
 		"UTF16":         utf16le,
 		"UTF16Aliases":  utf16short,
@@ -149,7 +157,7 @@ func TestMemory(t *testing.T) {
 	for _, key := range []string{"kubeconfig", "value"} {
 		for _, v := range hostile() {
 			req := newRequest(t, legacyXR, "", nil)
-			for i := range 7 {
+			for i := range (7 * 480 << 10) / len(v) {
 				req.Observed.Resources[fmt.Sprintf("r%d", i)] = &fnv1.Resource{Resource: mustStruct(t, bucket), ConnectionDetails: map[string][]byte{key: v}}
 			}
 			named := newRequest(t, legacyXR, "kubeconfigFrom: {resourceName: r0}", nil)
