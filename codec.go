@@ -62,12 +62,12 @@ func unmarshalState(b []byte, state *fnv1.State) bool {
 				m.SetUnknown(slices.Clip(field))
 				return true
 			}
-			return merge(field, r, 2) && r.GetResource() == nil
+			return merge(field, r, 3) && r.GetResource() == nil
 		})
 	})
 }
 
-// merge decodes a field of a message that is so many levels below the request.
+// merge decodes fields of a message that is so many levels below the request, as protobuf counts.
 func merge(field []byte, m proto.Message, level int) bool {
 	return proto.UnmarshalOptions{Merge: true, RecursionLimit: protowire.DefaultRecursionLimit - level}.Unmarshal(field, m) == nil
 }
@@ -76,7 +76,7 @@ func merge(field []byte, m proto.Message, level int) bool {
 func resourceOf(r *fnv1.Resource) *structpb.Struct {
 	if b := r.ProtoReflect().GetUnknown(); r.GetResource() == nil && len(b) > 0 {
 		r.ProtoReflect().SetUnknown(nil)
-		merge(b, r, 2)
+		merge(b, r, 3)
 	}
 	return r.GetResource()
 }
