@@ -27,12 +27,12 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return c.CodecV2.Unmarshal(data, v)
 }
 
-const (
-	// Tags of run_function.proto, struct.proto and the entries of maps: number and wire type.
-	bytes1, bytes2, bytes3, bytes5, bytes6 = 1<<3 | 2, 2<<3 | 2, 3<<3 | 2, 5<<3 | 2, 6<<3 | 2
-	maxDepth                               = 100 // Levels that a resource may have to be left encoded.
-)
+// Tags of run_function.proto, struct.proto and the entries of maps: number and wire type.
+const bytes1, bytes2, bytes3, bytes5, bytes6 = 1<<3 | 2, 2<<3 | 2, 3<<3 | 2, 5<<3 | 2, 6<<3 | 2
 
+const maxDepth = 100 // Resources with more levels are decoded at once: isStruct is recursive.
+
+// unmarshalRequest reports whether it could decode a request. If not, it may be half decoded.
 func unmarshalRequest(b []byte, req *fnv1.RunFunctionRequest) bool {
 	proto.Reset(req)
 	return eachField(b, func(field, value []byte) bool {
@@ -59,7 +59,7 @@ func unmarshalState(b []byte, state *fnv1.State) bool {
 		state.Resources[string(key)] = r
 		return ok && eachField(value, func(field, value []byte) bool {
 			if m := r.ProtoReflect(); field[0] == bytes1 && len(m.GetUnknown()) == 0 && isStruct(value, maxDepth) {
-				m.SetUnknown(slices.Clip(field))
+				m.SetUnknown(slices.Clip(field)) // Other unknown fields are appended, to a copy.
 				return true
 			}
 			return merge(field, r, 3) && r.GetResource() == nil
@@ -72,7 +72,7 @@ func merge(field []byte, m proto.Message, level int) bool {
 	return proto.UnmarshalOptions{Merge: true, RecursionLimit: protowire.DefaultRecursionLimit - level}.Unmarshal(field, m) == nil
 }
 
-// resourceOf returns a resource, decoded.
+// resourceOf returns a resource, decoded. The codec has checked that it can be.
 func resourceOf(r *fnv1.Resource) *structpb.Struct {
 	if b := r.ProtoReflect().GetUnknown(); r.GetResource() == nil && len(b) > 0 {
 		r.ProtoReflect().SetUnknown(nil)

@@ -225,7 +225,7 @@ func randomEntry(r *rand.Rand, value []byte) []byte {
 func TestCodecRandom(t *testing.T) {
 	left := 0
 	for seed := range uint64(20000) {
-		r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // The same ones each time.
+		r := rand.New(rand.NewPCG(seed, 0))
 		resource := protowire.AppendBytes([]byte{bytes1}, protowire.AppendBytes([]byte{bytes1}, randomEntry(r, randomMessage(r, 3))))
 		b := protowire.AppendBytes([]byte{bytes2}, protowire.AppendBytes([]byte{bytes2}, randomEntry(r, append(resource, randomMessage(r, 2)...))))
 		b = append(b, protowire.AppendBytes([]byte{bytes3}, randomMessage(r, 4))...)

@@ -36,7 +36,7 @@ type pass struct {
 
 	// kubeconfigs are those that composed resources have published, by name, if the input names
 	// none of them.
-	kubeconfigs map[string]found
+	kubeconfigs map[string]foundKubeconfig
 
 	// want is the identity that the input asks for, and id the one that is composed. The
 	// cluster's name is not known if there is a nameErr.

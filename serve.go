@@ -31,9 +31,9 @@ import (
 // kills it after 30 seconds.
 const stopTimeout = 25 * time.Second
 
-// maxCalls is how many calls of one client run at a time. The others wait on the client's side, where
-// they take none of the function's memory. Crossplane is one client. A call waits for nothing, so
-// more at a time would not be faster.
+// maxCalls is how many calls of one connection run at a time. The others wait at the client, where they
+// take none of the function's memory. Crossplane has one connection to each replica. Calls wait for
+// nothing, so more would only be faster with more processors than this.
 const maxCalls = 8
 
 // serve a function until the context ends, and then until the calls that run have ended.

@@ -19,7 +19,7 @@ import (
 
 // A source is where a kubeconfig is, and the kubeconfig if it is there.
 type source struct {
-	kubeconfig found
+	kubeconfig foundKubeconfig
 
 	// resourceName and resource are the composed resource that publishes the kubeconfig;
 	// empty if something else does.
@@ -30,14 +30,14 @@ type source struct {
 	secret *fnv1.ResourceSelector
 }
 
-// A found kubeconfig is data, and what it says if it had to be decoded to recognize it.
-type found struct {
+// A foundKubeconfig is data, and what it says if it had to be decoded to recognize it.
+type foundKubeconfig struct {
 	data   []byte
 	config *kubeconfig.Config
 }
 
 // connection returns the kubeconfig's connection.
-func (f found) connection(o kubeconfig.Options) (*kubeconfig.Connection, error) {
+func (f foundKubeconfig) connection(o kubeconfig.Options) (*kubeconfig.Connection, error) {
 	if f.config != nil {
 		return f.config.Connection(o)
 	}
@@ -67,7 +67,7 @@ func genericKeys() []string {
 // is the one that the cluster was registered from, so that no other cluster ever takes its
 // place; else the only one that has a kubeconfig. The error is a *problem if there may be
 // a kubeconfig later.
-func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, xr *composite, was *registration, all map[string]found) (source, error) {
+func findSource(req *fnv1.RunFunctionRequest, in *v1beta1.ClusterRegistration, xr *composite, was *registration, all map[string]foundKubeconfig) (source, error) {
 	from := &in.KubeconfigFrom
 	switch from.Type {
 	case v1beta1.KubeconfigSourceSecret:
@@ -136,8 +136,8 @@ func suffix(from *v1beta1.KubeconfigSource, remembered string) string {
 }
 
 // kubeconfigs returns the kubeconfigs that composed resources have published.
-func kubeconfigs(observed map[string]*fnv1.Resource, key string) map[string]found {
-	all := make(map[string]found, 1)
+func kubeconfigs(observed map[string]*fnv1.Resource, key string) map[string]foundKubeconfig {
+	all := make(map[string]foundKubeconfig, 1)
 	for name, r := range observed {
 		kc := find(r.GetConnectionDetails(), key)
 		if kc.data == nil {
@@ -154,7 +154,7 @@ func kubeconfigs(observed map[string]*fnv1.Resource, key string) map[string]foun
 
 // onlyKubeconfig returns the name of the only composed resource that has a kubeconfig,
 // except for the registration itself.
-func onlyKubeconfig(all map[string]found, was *registration, own, key string) (string, error) {
+func onlyKubeconfig(all map[string]foundKubeconfig, was *registration, own, key string) (string, error) {
 	var names []string
 	for name := range all {
 		if name != own && (was == nil || name != was.resourceName) {
@@ -275,16 +275,16 @@ func connectionSecretHint(res *fnv1.Resource) string {
 }
 
 // find returns the kubeconfig among connection details; without data if there is none.
-func find(details map[string][]byte, key string) found {
+func find(details map[string][]byte, key string) foundKubeconfig {
 	if len(details) == 0 {
-		return found{}
+		return foundKubeconfig{}
 	}
 	if key != "" {
-		return found{data: nonEmpty(details[key])}
+		return foundKubeconfig{data: nonEmpty(details[key])}
 	}
 	for _, k := range kubeconfigKeys() {
 		if kc := nonEmpty(details[k]); kc != nil {
-			return found{data: kc}
+			return foundKubeconfig{data: kc}
 		}
 	}
 	for _, k := range genericKeys() {
@@ -293,10 +293,10 @@ func find(details map[string][]byte, key string) found {
 			continue
 		}
 		if config := kubeconfig.Recognize(kc); config != nil {
-			return found{kc, config}
+			return foundKubeconfig{kc, config}
 		}
 	}
-	return found{}
+	return foundKubeconfig{}
 }
 
 // nonEmpty returns nil for a value that a provider has not filled in yet.
