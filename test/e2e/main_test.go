@@ -184,7 +184,7 @@ func (s *scenario) await(what string, f func(ctx context.Context) error) {
 	s.Helper()
 	// Argo CD's ApplicationSet controller may read a new cluster before its cache has it. Then it
 	// looks again after three minutes.
-	if err := until(s.Context(), 4*time.Minute, f); err != nil {
+	if err := until(s.Context(), 6*time.Minute, f); err != nil {
 		s.must(fmt.Errorf("%s: %w", what, err))
 	}
 }
