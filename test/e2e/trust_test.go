@@ -89,7 +89,7 @@ func (c *cluster) truth() (stop func() time.Duration) {
 // that the Secret is gone.
 func (c *cluster) honest(stop func() time.Duration) {
 	c.Helper()
-	if d := stop(); d > 3*time.Second {
+	if d := stop(); d > 10*time.Second {
 		c.must(fmt.Errorf("the condition said Registered for %v while there was no Secret", d))
 	}
 }
@@ -118,7 +118,7 @@ func editedByHand(s *scenario) {
 		stop := c.truth()
 		s.must(edit.do())
 		began := time.Now()
-		if err := until(s.Context(), 5*time.Second, func(ctx context.Context) error {
+		if err := until(s.Context(), 30*time.Second, func(ctx context.Context) error {
 			now := &corev1.Secret{}
 			if err := sys.hub.Get(ctx, name, now); err != nil {
 				return err
