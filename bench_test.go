@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc/encoding"
 	protocodec "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/crossplane/function-sdk-go/logging"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
@@ -27,14 +29,14 @@ func (*nothing) RunFunction(_ context.Context, req *fnv1.RunFunctionRequest) (*f
 }
 
 // BenchmarkRunFunction calls the function by gRPC, as Crossplane does, and next to it one that does
-// nothing, at several numbers of observed resources of 4 KiB. One of them is an AKS cluster with its
-// connection details. Each function is a process of its own. The metrics are this function's
+// nothing. Each function is a process of its own. The metrics are this function's
 // processor time and median latency per call, both also as multiples of the other's, and the peaks
 // of memory.
 func BenchmarkRunFunction(b *testing.B) {
-	for _, n := range []int{3, 30, 200} {
-		req := benchmarkRequest(b, n)
-		b.Run(fmt.Sprintf("resources=%d", n), func(b *testing.B) {
+	requests := benchmarkRequests(b)
+	for _, name := range slices.Sorted(maps.Keys(requests)) {
+		req := requests[name]
+		b.Run(name, func(b *testing.B) {
 			ours, nothing := start(b, "register"), start(b, "nothing")
 			// In turns, so that other load affects both.
 			measured := map[*server]*usage{ours: {}, nothing: {}}
@@ -89,8 +91,8 @@ func (u *usage) perCall(b *testing.B, s *server) (median, cpu time.Duration) {
 // BenchmarkDirect decodes a request, runs the function and encodes its response without gRPC, for
 // profiles, next to a function that does nothing.
 func BenchmarkDirect(b *testing.B) {
-	for _, n := range []int{3, 30, 200} {
-		encoded := mem.BufferSlice{mem.SliceBuffer(deterministic(b, benchmarkRequest(b, n)))}
+	for request, req := range benchmarkRequests(b) {
+		encoded := mem.BufferSlice{mem.SliceBuffer(deterministic(b, req))}
 		for name, f := range map[string]struct {
 			codec encoding.CodecV2
 			fn    fnv1.FunctionRunnerServiceServer
@@ -98,7 +100,7 @@ func BenchmarkDirect(b *testing.B) {
 			"register": {testCodec(), &Function{log: logging.NewNopLogger(), now: testNow}},
 			"nothing":  {encoding.GetCodecV2(protocodec.Name), &nothing{}},
 		} {
-			b.Run(fmt.Sprintf("resources=%d/%s", n, name), func(b *testing.B) {
+			b.Run(request+"/"+name, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					req := &fnv1.RunFunctionRequest{}
@@ -120,14 +122,28 @@ func BenchmarkDirect(b *testing.B) {
 	}
 }
 
-func benchmarkRequest(b *testing.B, resources int) *fnv1.RunFunctionRequest {
+// benchmarkRequests are of an XR with several numbers of observed resources of 4 KiB, of which one
+// is an AKS cluster with its connection details: before the cluster is registered, and ever after.
+func benchmarkRequests(b *testing.B) map[string]*fnv1.RunFunctionRequest {
 	b.Helper()
-	observed := map[string]observation{}
-	for i := range resources - 1 {
-		observed[fmt.Sprintf("bucket-%d", i)] = observation{resource: resourceOf4KiB(bucket)}
+	requests := map[string]*fnv1.RunFunctionRequest{}
+	for _, n := range []int{3, 30, 200} {
+		h := plainHub(legacyXR, "", "kubeconfigFrom: {resourceName: cluster}")
+		h.resources = clusterOf(resourceOf4KiB(aks), connectionDetails(b, "conn-aks-local.yaml"))
+		for i := range n - 1 {
+			h.resources[fmt.Sprintf("bucket-%d", i)] = observation{resource: resourceOf4KiB(bucket)}
+		}
+		requests[fmt.Sprintf("resources=%d/new", n)] = h.request(b)
+		h.settle(b)
+		req := h.request(b)
+		rsp := runAt(b, proto.CloneOf(req), h.now)
+		req.RequiredResources = map[string]*fnv1.Resources{}
+		for name, s := range rsp.GetRequirements().GetResources() {
+			req.RequiredResources[name] = h.find(s)
+		}
+		requests[fmt.Sprintf("resources=%d/registered", n)] = req
 	}
-	observed["cluster"] = observation{resource: resourceOf4KiB(aks), details: connectionDetails(b, "conn-aks-local.yaml")}
-	return newRequest(b, legacyXR, "kubeconfigFrom: {resourceName: cluster}", observed)
+	return requests
 }
 
 // resourceOf4KiB fills a resource up with fields of the size that they often have.
