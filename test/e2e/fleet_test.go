@@ -108,7 +108,7 @@ func (f *fleet) prepare() {
 // longLived offers a platform whose pipeline holds for the fleet's TTL.
 func longLived(ctx context.Context, kind string) error {
 	objects, err := platform{
-		Kind: kind, Scope: "Namespaced", APIVersion: "containerservice.azure.m.upbound.io/v1beta1", Managed: "KubernetesCluster",
+		Kind: kind, Scope: "Namespaced", APIVersion: "containerservice.azure.m.upbound.io/v1beta1", Managed: "KubernetesCluster", AutoReady: true,
 	}.objects()
 	if err != nil {
 		return err
@@ -162,7 +162,7 @@ func (f *fleet) register() {
 		f.must(sys.hub.apply(ctx, ofKind(f.kind, "team-a", fmt.Sprintf("fleet-%04d", i))))
 	}
 	f.didf("%d XRs created", f.n)
-	f.must(until(ctx, time.Duration(f.n)*3*time.Second, func(context.Context) error {
+	f.must(until(ctx, time.Duration(f.n)*6*time.Second, func(context.Context) error {
 		select {
 		case err := <-went:
 			f.must(err)

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ const (
 // tokenHosts are the names of the token services, which have one address.
 var (
 	tokenHosts = []string{googleHost, entraHost, awsHost}
-	tokenIP    = clusterIP(252)
+	tokenIP    = net.IPv4(203, 0, 113, 252) // The clusters' addresses end at 250.
 )
 
 // tokenServices play the clouds' token services, where Argo CD gets tokens of its identity, and
