@@ -123,7 +123,8 @@ func BenchmarkDirect(b *testing.B) {
 }
 
 // benchmarkRequests are of an XR with several numbers of observed resources of 4 KiB, of which one
-// is an AKS cluster with its connection details: before the cluster is registered, and ever after.
+// is an AKS cluster with its connection details: before the cluster is registered, and ever after,
+// when there also are its Object and the Secrets that the function requires.
 func benchmarkRequests(b *testing.B) map[string]*fnv1.RunFunctionRequest {
 	b.Helper()
 	requests := map[string]*fnv1.RunFunctionRequest{}

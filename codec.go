@@ -19,7 +19,7 @@ import (
 // protobuf sends on as it came.
 type codec struct{ encoding.CodecV2 }
 
-// Unmarshal a message. A request that is not encoded as Go encodes it is left to gRPC's own codec.
+// Unmarshal a message. A request of an encoding that is not known here is left to gRPC's own codec.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if req, ok := v.(*fnv1.RunFunctionRequest); ok && unmarshalRequest(data.Materialize(), req) {
 		return nil
@@ -97,7 +97,7 @@ func textOf(r *fnv1.Resource, path ...string) string {
 	return string(b) + stringAt(r.GetResource(), path...)
 }
 
-// isStruct reports whether b is a Struct as Go encodes it.
+// isStruct reports whether b is a Struct that protobuf can decode, and textOf can read as it is.
 func isStruct(b []byte, depth int) bool {
 	return eachField(b, func(field, item []byte) bool {
 		_, value, ok := entry(item)

@@ -30,7 +30,7 @@ type source struct {
 	secret *fnv1.ResourceSelector
 }
 
-// A foundKubeconfig is data, and what it says if it had to be decoded to recognize it.
+// A foundKubeconfig is data, and what it says if that was decoded to recognize it, and kept.
 type foundKubeconfig struct {
 	data   []byte
 	config *kubeconfig.Config

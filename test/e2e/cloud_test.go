@@ -38,7 +38,7 @@ const (
 // networks of the clusters' addresses, of 250 each, are for documentation and for benchmarks.
 var networks = []net.IP{{203, 0, 113, 0}, {198, 51, 100, 0}, {192, 0, 2, 0}, {198, 18, 0, 0}, {198, 18, 1, 0}}
 
-// cloudKinds are the managed resources that are played.
+// cloudKinds are the managed resources of the simulated clouds.
 var cloudKinds = []schema.GroupVersionKind{
 	{Group: "azure.upbound.io", Version: "v1beta1", Kind: "ResourceGroup"},
 	{Group: "azure.m.upbound.io", Version: "v1beta1", Kind: "ResourceGroup"},

@@ -264,7 +264,7 @@ func (s *scenario) toldNone() {
 	for where, text := range told {
 		for _, secret := range secrets {
 			if strings.Contains(text, secret) {
-				s.Errorf("%s tells a credential", where)
+				s.Errorf("%s contains a credential", where)
 			}
 		}
 	}
