@@ -400,6 +400,9 @@ func (c *cluster) composed(ctx context.Context) ([]*unstructured.Unstructured, e
 func (c *cluster) explain() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
+	for _, name := range sys.dead() {
+		report.sayf("    ended by itself: %s", name)
+	}
 	objects, err := c.composed(ctx)
 	if err != nil {
 		report.sayf("    %v", err)
@@ -412,6 +415,9 @@ func (c *cluster) explain() {
 			continue
 		}
 		conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
+		if len(conditions) == 0 {
+			report.sayf("    %s %s: no conditions", o.GetKind(), o.GetName())
+		}
 		for _, condition := range conditions {
 			k := condition.(map[string]any)
 			report.sayf("    %s %s: %v %v %v %v", o.GetKind(), o.GetName(), k["type"], k["status"], k["reason"], k["message"])

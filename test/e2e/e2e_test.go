@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"text/template"
 	"time"
@@ -240,6 +241,22 @@ func TestRestart(t *testing.T) {
 			during.registered().healthy()
 		})
 	}
+	// As it does if it has no rights yet.
+	t.Run("a provider that ends by itself", func(t *testing.T) {
+		s, provider := begin(t), sys.named(providerName)
+		pid := provider.pid()
+		s.must(syscall.Kill(pid, syscall.SIGKILL))
+		s.await("another process", func(context.Context) error {
+			if err := provider.ended(); err != nil {
+				return err
+			}
+			if provider.pid() == pid {
+				return errors.New("it has not ended yet")
+			}
+			return nil
+		})
+		s.didf("is started again")
+	})
 }
 
 // TestCredentials looks for what the cloud gave out in what the clusters' lives left

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -32,7 +33,8 @@ var functionIPs = map[string]string{
 // kubelet stands in for the hub's nodes. Crossplane's package manager makes a
 // Deployment of every package; the kubelet pulls its image, starts the image's program
 // as a process, with the Deployment's environment, Secrets and ServiceAccount, and
-// says that it is available.
+// says that it is available. What ends is started again: a provider ends if it has no rights
+// yet. The function is not, so that its end is found.
 func (s *system) kubelet(ctx context.Context) {
 	running := map[types.UID]bool{}
 	every(ctx, func() error {
@@ -48,6 +50,9 @@ func (s *system) kubelet(ctx context.Context) {
 				}
 				running[d.UID] = true
 			}
+			if err := s.restarted(podName(d)); err != nil {
+				return err
+			}
 			if err := available(ctx, s.hub, d); err != nil {
 				return err
 			}
@@ -56,12 +61,28 @@ func (s *system) kubelet(ctx context.Context) {
 	})
 }
 
-func (s *system) runPod(ctx context.Context, d *appsv1.Deployment) error {
-	labels, c := d.Spec.Template.Labels, &d.Spec.Template.Spec.Containers[0]
-	name, dir := labels["pkg.crossplane.io/function"], s.path("pods", d.Name)
-	if name == "" {
-		name = labels["pkg.crossplane.io/provider"]
+// restarted starts a pod's process again if it ended by itself.
+func (s *system) restarted(name string) error {
+	pr := s.named(name)
+	if pr == nil || name == functionName {
+		return nil
 	}
+	err := pr.ended()
+	if err == nil {
+		return nil
+	}
+	report.sayf("(%s ended, and is started again: %v)", name, err)
+	return pr.start()
+}
+
+// podName is the name of the package that a Deployment is for.
+func podName(d *appsv1.Deployment) string {
+	labels := d.Spec.Template.Labels
+	return cmp.Or(labels["pkg.crossplane.io/function"], labels["pkg.crossplane.io/provider"])
+}
+
+func (s *system) runPod(ctx context.Context, d *appsv1.Deployment) error {
+	c, name, dir := &d.Spec.Template.Spec.Containers[0], podName(d), s.path("pods", d.Name)
 	if name == cloudName {
 		return nil
 	}

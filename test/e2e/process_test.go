@@ -91,11 +91,9 @@ func (p *processes) dead() []string {
 	defer p.mu.Unlock()
 	var names []string
 	for _, pr := range p.all {
-		pr.mu.Lock()
-		if pr.wanted && pr.endedBy != nil {
-			names = append(names, fmt.Sprintf("%s (%v)", pr.name, pr.endedBy))
+		if err := pr.ended(); err != nil {
+			names = append(names, fmt.Sprintf("%s (%v)", pr.name, err))
 		}
-		pr.mu.Unlock()
 	}
 	return names
 }
@@ -145,6 +143,23 @@ func (p *process) start() error {
 	return nil
 }
 
+// ended returns why the process ended, if it did so by itself.
+func (p *process) ended() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.wanted {
+		return nil
+	}
+	return p.endedBy
+}
+
+// pid of the process that runs, or that ran last.
+func (p *process) pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd.Process.Pid
+}
+
 // kill the process, as a node's crash would.
 func (p *process) kill() { p.end(syscall.SIGKILL) }
 
@@ -170,9 +185,7 @@ type usage struct {
 }
 
 func (p *process) usage() (u usage, err error) {
-	p.mu.Lock()
-	pid := p.cmd.Process.Pid
-	p.mu.Unlock()
+	pid := p.pid()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return u, err
