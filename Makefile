@@ -13,7 +13,7 @@ EMPTY     :=
 SPACE     := $(EMPTY) $(EMPTY)
 COMMA     := ,
 GENERATED := docs package input
-EXAMPLES  := example/aks example/gke $(addprefix example/aks/,waiting registered registered/retained registered/draining) \
+EXAMPLES  := example/claim example/gke $(addprefix example/claim/,waiting registered registered/retained registered/draining) \
              $(addprefix example/service-account/,aks aks/waiting aks/registered aks/restricted aks/entra-id team gke)
 
 # Modules that need a newer Go than this one name it in their go.mod, and go fetches it.
@@ -122,7 +122,7 @@ render: $(BIN)/function $(CLI) $(ENGINE) $(PATCH) $(AUTO_READY) ## Render the ex
 	cd test && $(GO) run ./render $(RENDER_FLAGS) -cli $(CLI) -engine $(ENGINE) \
 		-function $(PROJECT)=$(BIN)/function \
 		-function function-patch-and-transform=$(PATCH) -function function-auto-ready=$(AUTO_READY) \
-		-docs ../docs/operations.md -registered ../example/aks/registered \
+		-docs ../docs/operations.md -registered ../example/claim/registered \
 		$(addprefix ../,$(EXAMPLES))
 
 E2E       := cd test/e2e && $(GO) test -count 1 -parallel 16 -timeout
