@@ -13,7 +13,7 @@ EMPTY     :=
 SPACE     := $(EMPTY) $(EMPTY)
 COMMA     := ,
 GENERATED := docs package input
-EXAMPLES  := example/claim example/gke $(addprefix example/claim/,waiting registered registered/retained registered/draining) \
+EXAMPLES  := example/aks example/eks example/gke example/claim $(addprefix example/claim/,waiting registered registered/retained registered/draining) \
              $(addprefix example/service-account/,aks aks/waiting aks/registered aks/restricted aks/entra-id team gke)
 
 # Modules that need a newer Go than this one name it in their go.mod, and go fetches it.
