@@ -38,6 +38,7 @@ PROVIDER_V1_3 := $(BIN)/provider-kubernetes-v1.3
 ARGOCD        := $(BIN)/argocd
 STATE_METRICS := $(BIN)/kube-state-metrics
 PROMTOOL      := $(BIN)/promtool
+HELM          := $(BIN)/helm
 STATIC        := $(BIN)/function-static
 
 # CHECKS is all that must pass. .ci/run and the CI workflow take the list from here. test is
@@ -134,7 +135,12 @@ e2e: e2e-programs ## Take clusters through their lives, on real control planes.
 ifndef E2E_ARGS
 	$(E2E) 10m -run '^TestTrust$$/edited_by_hand' -args $(E2E_FLAGS) -provider provider-kubernetes-v1.3
 	$(E2E) 15m -run '^TestClusters$$/(life|delete)/legacy_claim' -args $(E2E_FLAGS) -crossplane core-v1
+	$(E2E) 20m -run '^TestHub$$' -args $(E2E_FLAGS) -hub
 endif
+
+.PHONY: hub
+hub: e2e-programs ## Make a hub from Git, and take two clusters through their lives by commits alone.
+	$(E2E) 20m -run '^TestHub$$' -args $(E2E_FLAGS) -hub
 
 .PHONY: fleet
 fleet: N       ?= 300
@@ -144,12 +150,12 @@ fleet: e2e-programs $(STATIC) ## Register N clusters on one hub, and measure wha
 	$(E2E) 2h -run '^TestFleet$$' -args $(E2E_FLAGS) -fleet $(N) -fleet-ttl $(TTL) -fleet-secrets $(SECRETS) $(FLEET_ARGS)
 
 .PHONY: demo
-demo: e2e-programs ## Register two clusters on such a hub, step by step, and leave it up.
-	$(E2E) 0 -run Demo -args -demo $(E2E_FLAGS)
+demo: e2e-programs ## Make a hub from Git, commit a cluster, say what happens, and leave it up.
+	$(E2E) 0 -run Demo -args -demo -hub $(E2E_FLAGS)
 
 # The modules are for the CRDs and roles in them.
 .PHONY: e2e-programs
-e2e-programs: e2e-needs $(XPKGS) $(KUBERNETES) $(ENGINE) $(ENGINE_V1) $(PROVIDER) $(PROVIDER_V1_3) $(ARGOCD) $(PATCH) $(AUTO_READY) $(STATE_METRICS)
+e2e-programs: e2e-needs $(XPKGS) $(KUBERNETES) $(ENGINE) $(ENGINE_V1) $(PROVIDER) $(PROVIDER_V1_3) $(ARGOCD) $(PATCH) $(AUTO_READY) $(STATE_METRICS) $(HELM)
 	cd tools/core && $(GO) mod download github.com/crossplane/crossplane/v2
 	cd tools/core-v1 && $(GO) mod download github.com/crossplane/crossplane
 	cd tools/provider-kubernetes && $(GO) mod download github.com/crossplane-contrib/provider-kubernetes
@@ -293,6 +299,9 @@ $(ARGOCD): test/argocd/go.mod test/argocd/go.sum
 
 $(STATE_METRICS): tools/kube-state-metrics/go.mod tools/kube-state-metrics/go.sum
 	$(call tool,tools/kube-state-metrics,k8s.io/kube-state-metrics/v2,,about two minutes)
+
+$(HELM): tools/helm/go.mod tools/helm/go.sum
+	$(call tool,tools/helm,helm.sh/helm/v4/cmd/helm,,about two minutes)
 
 # Without the clouds' SDKs, by which Prometheus finds what to scrape.
 $(PROMTOOL): tools/prometheus/go.mod tools/prometheus/go.sum

@@ -54,6 +54,9 @@ func (s *system) argoCD(ctx context.Context) error {
 	if err := copyFile(filepath.Join(folder, "hack", script), filepath.Join(programs, script)); err != nil {
 		return err
 	}
+	if err := os.Symlink(s.program("helm"), filepath.Join(programs, "helm")); err != nil {
+		return err
+	}
 	// As in the image, one program has many names. One is that of the credential plugin.
 	for _, name := range []string{"argocd-repo-server", "argocd-application-controller", "argocd-applicationset-controller", "argocd-k8s-auth"} {
 		if err := os.Symlink(s.program("argocd"), filepath.Join(programs, name)); err != nil {
@@ -61,11 +64,11 @@ func (s *system) argoCD(ctx context.Context) error {
 		}
 	}
 	env := func(name string) []string {
-		return []string{
+		return append([]string{
 			"PATH=" + programs + ":" + os.Getenv("PATH"), "HOSTNAME=" + name + "-0", "ARGOCD_FAKE_IN_CLUSTER=true", "ARGOCD_GPG_ENABLED=false",
 			"ARGOCD_TLS_DATA_PATH=" + filepath.Join(home, "tls"), "ARGOCD_SSH_DATA_PATH=" + filepath.Join(home, "ssh"),
 			"ARGOCD_PLUGINSOCKFILEPATH=" + filepath.Join(home, "plugins"), "ARGOCD_ASK_PASS_SOCK=" + filepath.Join(home, "ask-pass.sock"),
-		}
+		}, fromGit()...)
 	}
 	for _, d := range []string{"tls", "ssh", "plugins"} {
 		if err := os.MkdirAll(filepath.Join(home, d), 0o700); err != nil {
@@ -147,22 +150,14 @@ func configured(settings []*unstructured.Unstructured) []*unstructured.Unstructu
 	return out
 }
 
-// serveGit serves testdata/apps, by Git's own HTTP server.
+// serveGit serves testdata/apps, by Git's own HTTP server, and whatever else is published.
 func (s *system) serveGit(ctx context.Context) error {
-	root := s.path("git")
-	work := filepath.Join(root, "work")
-	if err := os.CopyFS(work, os.DirFS(filepath.Join("testdata", "apps"))); err != nil {
+	apps := s.path("git", "apps")
+	if err := os.CopyFS(apps, os.DirFS(filepath.Join("testdata", "apps"))); err != nil {
 		return err
 	}
-	for _, args := range [][]string{
-		{"init", "--quiet", "--initial-branch=master", work},
-		{"-C", work, "add", "."},
-		{"-C", work, "-c", "user.name=e2e", "-c", "user.email=e2e@example.org", "commit", "--quiet", "--message=guestbook"},
-		{"clone", "--quiet", "--bare", work, filepath.Join(root, "apps.git")},
-	} {
-		if err := s.git(args...); err != nil {
-			return err
-		}
+	if err := s.publishGit("apps", "master"); err != nil {
+		return err
 	}
 	folder, err := exec.CommandContext(ctx, "git", "--exec-path").Output()
 	if err != nil {
@@ -170,8 +165,29 @@ func (s *system) serveGit(ctx context.Context) error {
 	}
 	return serve(ctx, gitAddr, &cgi.Handler{
 		Path: filepath.Join(strings.TrimSpace(string(folder)), "git-http-backend"),
-		Env:  []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "HOME=" + s.path("home")},
+		Env:  []string{"GIT_PROJECT_ROOT=" + s.path("git"), "GIT_HTTP_EXPORT_ALL=1", "HOME=" + s.path("home")},
 	})
+}
+
+// publishGit makes a repository of the folder git/NAME, whose origin is served.
+func (s *system) publishGit(name, branch string) error {
+	work, origin := s.path("git", name), s.path("git", name+".git")
+	for _, args := range [][]string{
+		{"init", "--quiet", "--initial-branch=" + branch, work},
+		{"-C", work, "config", "user.name", "e2e"},
+		{"-C", work, "config", "user.email", "e2e@example.org"},
+		{"-C", work, "add", "."},
+		{"-C", work, "commit", "--quiet", "--message=" + name},
+		{"clone", "--quiet", "--bare", work, origin},
+		{"-C", work, "remote", "add", "origin", origin},
+		{"-C", work, "fetch", "--quiet"},
+		{"-C", work, "branch", "--quiet", "--set-upstream-to=origin/" + branch},
+	} {
+		if err := s.git(args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // git runs git.

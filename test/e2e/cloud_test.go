@@ -63,6 +63,7 @@ var cloudKinds = []schema.GroupVersionKind{
 type cloud struct {
 	hub, spoke *controlPlane
 	tokens     *tokenServices
+	kinds      []schema.GroupVersionKind // of managed resources
 
 	mu       sync.Mutex
 	paused   bool
@@ -132,7 +133,7 @@ func (c *cloud) run(ctx context.Context) {
 			return nil
 		}
 		var errs []error
-		for _, gvk := range cloudKinds {
+		for _, gvk := range c.kinds {
 			l, err := c.hub.list(ctx, gvk)
 			if err != nil {
 				return err
@@ -199,7 +200,7 @@ func (c *cloud) atProvider(mr *unstructured.Unstructured) map[string]any {
 	}
 	host := strings.TrimSuffix(strings.TrimPrefix(cluster.server, "https://"), ":443")
 	if mr.GetKind() == "KubernetesCluster" {
-		return map[string]any{"fqdn": host}
+		return map[string]any{"fqdn": host, "id": "/subscriptions/platform/managedClusters/" + mr.GetName()}
 	}
 	return map[string]any{"endpoint": host}
 }
@@ -515,19 +516,24 @@ func cloudProvider() []*unstructured.Unstructured {
 	return []*unstructured.Unstructured{config, provider}
 }
 
-// cloudPackage is the played provider: the right groups, versions, kinds and scopes,
-// with an open schema.
-func cloudPackage() ([]byte, error) {
+// isPlayed says of a provider that it is a cloud's.
+func isPlayed(name string) bool {
+	return strings.HasPrefix(strings.TrimPrefix(name, "upbound-"), "provider-") && name != providerName
+}
+
+// cloudPackage is a played provider: the right groups, versions, kinds and scopes, with an open
+// schema.
+func cloudPackage(name string, kinds []schema.GroupVersionKind) ([]byte, error) {
 	docs := []any{map[string]any{
-		"apiVersion": "meta.pkg.crossplane.io/v1", "kind": "Provider", "metadata": map[string]any{"name": cloudName},
+		"apiVersion": "meta.pkg.crossplane.io/v1", "kind": "Provider", "metadata": map[string]any{"name": name},
 	}}
 	open := map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
-	for _, k := range cloudKinds {
+	for _, k := range kinds {
 		scope, plural := "Cluster", strings.ToLower(k.Kind)+"s"
 		if stem, ok := strings.CutSuffix(plural, "ys"); ok {
 			plural = stem + "ies"
 		}
-		if strings.Contains(k.Group, ".m.") {
+		if strings.Contains(k.Group, ".m.") && k.Kind != "ClusterProviderConfig" {
 			scope = "Namespaced"
 		}
 		docs = append(docs, map[string]any{

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -38,6 +39,7 @@ type controlPlane struct {
 	server     string
 	kubeconfig string // path
 	ca         *authority
+	http       *http.Client
 }
 
 func (s *system) etcd() error {
@@ -104,6 +106,9 @@ func (s *system) controlPlane(ctx context.Context, name string, port int, names 
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if p.Client, err = client.New(cfg, client.Options{}); err != nil {
+		return nil, err
+	}
+	if p.http, err = rest.HTTPClientFor(cfg); err != nil {
 		return nil, err
 	}
 	// No Deployment controller: there are no nodes, and Deployments are played.
@@ -207,6 +212,31 @@ func (p *controlPlane) apply(ctx context.Context, objects ...*unstructured.Unstr
 func (p *controlPlane) get(ctx context.Context, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	out := object(o.GetAPIVersion(), o.GetKind(), o.GetNamespace(), o.GetName())
 	return out, p.Get(ctx, client.ObjectKeyFromObject(out), out)
+}
+
+// table of an object, as kubectl get asks for it.
+func (p *controlPlane) table(ctx context.Context, o *unstructured.Unstructured) (*metav1.Table, error) {
+	gvk := o.GroupVersionKind()
+	mapping, err := p.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
+	if err != nil {
+		return nil, err
+	}
+	url := fmt.Sprintf("%s/apis/%s/namespaces/%s/%s/%s", p.server, o.GetAPIVersion(), o.GetNamespace(), mapping.Resource.Resource, o.GetName())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+	rsp, err := p.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer rsp.Body.Close()
+	if rsp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", url, rsp.Status)
+	}
+	out := &metav1.Table{}
+	return out, json.NewDecoder(rsp.Body).Decode(out)
 }
 
 // list the objects of a kind. A kind that is not there has none.

@@ -83,7 +83,10 @@ func podName(d *appsv1.Deployment) string {
 
 func (s *system) runPod(ctx context.Context, d *appsv1.Deployment) error {
 	c, name, dir := &d.Spec.Template.Spec.Containers[0], podName(d), s.path("pods", d.Name)
-	if name == cloudName {
+	switch {
+	case d.Name == "crossplane":
+		return s.startCrossplane(ctx)
+	case name == "", isPlayed(name): // Crossplane's RBAC manager runs beside it, and a cloud's provider is played.
 		return nil
 	}
 	program, args, err := pull(ctx, c.Image, dir)

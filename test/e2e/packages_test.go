@@ -31,15 +31,23 @@ import (
 const (
 	registryAddr = "127.0.0.1:5001"
 	upstream     = "xpkg.crossplane.io"
+
+	// Where the clouds' providers come from.
+	marketplace = "xpkg.upbound.io"
 )
 
-func imageConfig() *unstructured.Unstructured {
-	o := object("pkg.crossplane.io/v1beta1", "ImageConfig", "", "loopback")
-	o.Object["spec"] = map[string]any{
-		"matchImages":  []any{map[string]any{"type": "Prefix", "prefix": upstream}},
-		"rewriteImage": map[string]any{"prefix": registryAddr},
+// imageConfigs lead to the registry on loopback.
+func imageConfigs() []*unstructured.Unstructured {
+	var out []*unstructured.Unstructured
+	for _, from := range []string{upstream, marketplace} {
+		o := object("pkg.crossplane.io/v1beta1", "ImageConfig", "", from)
+		o.Object["spec"] = map[string]any{
+			"matchImages":  []any{map[string]any{"type": "Prefix", "prefix": from}},
+			"rewriteImage": map[string]any{"prefix": registryAddr},
+		}
+		out = append(out, o)
 	}
-	return o
+	return out
 }
 
 // serveRegistry serves the packages that objects refer to: of this project's function,
@@ -53,7 +61,7 @@ func (s *system) serveRegistry(ctx context.Context, objects []*unstructured.Unst
 		if ref == "" {
 			continue
 		}
-		tag, err := name.NewTag(strings.Replace(ref, upstream, registryAddr, 1))
+		tag, err := name.NewTag(onLoopback(ref))
 		if err != nil {
 			return err
 		}
@@ -68,6 +76,10 @@ func (s *system) serveRegistry(ctx context.Context, objects []*unstructured.Unst
 	return nil
 }
 
+func onLoopback(ref string) string {
+	return strings.NewReplacer(upstream, registryAddr, marketplace, registryAddr).Replace(ref)
+}
+
 func (s *system) packageOf(ctx context.Context, o *unstructured.Unstructured) (v1.Image, error) {
 	if o.GetName() == functionName {
 		return tarball.ImageFromPath(*xpkg, nil)
@@ -78,10 +90,12 @@ func (s *system) packageOf(ctx context.Context, o *unstructured.Unstructured) (v
 	}
 	var meta []byte
 	var err error
-	switch o.GetName() {
-	case cloudName:
-		meta, err = cloudPackage()
-	case providerName:
+	switch {
+	case o.GetName() == cloudName:
+		meta, err = cloudPackage(cloudName, cloudKinds)
+	case isPlayed(o.GetName()):
+		meta, err = cloudPackage(o.GetName(), s.kindsOf(o))
+	case o.GetName() == providerName:
 		// The released description and CRDs.
 		var dir string
 		if dir, err = module(ctx, "tools/"+program, "github.com/crossplane-contrib/provider-kubernetes"); err == nil {
@@ -103,7 +117,7 @@ func (s *system) packageOf(ctx context.Context, o *unstructured.Unstructured) (v
 		return nil, err
 	}
 	img, err := mutate.Append(empty.Image, mutate.Addendum{Layer: base, Annotations: map[string]string{"io.crossplane.xpkg": "base"}})
-	if err != nil || o.GetName() == cloudName {
+	if err != nil || isPlayed(o.GetName()) {
 		return img, err
 	}
 	b, err := os.ReadFile(s.program(program))
@@ -122,7 +136,7 @@ func (s *system) packageOf(ctx context.Context, o *unstructured.Unstructured) (v
 
 // publish the function's package under another tag. A label makes it another image.
 func (s *system) publish(ctx context.Context, ref string) error {
-	tag, err := name.NewTag(strings.Replace(ref, upstream, registryAddr, 1))
+	tag, err := name.NewTag(onLoopback(ref))
 	if err != nil {
 		return err
 	}

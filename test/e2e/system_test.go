@@ -29,6 +29,7 @@ type system struct {
 
 	hub, spoke *controlPlane
 	cloud      *cloud
+	played     []*unstructured.Unstructured // the clouds' providers of a hub from Git
 	tokens     *tokenServices
 	cancel     context.CancelFunc
 }
@@ -71,7 +72,7 @@ func bringUp(ctx context.Context, dir string) (*system, error) {
 	if err := s.etcd(); err != nil {
 		return s, err
 	}
-	s.cloud = &cloud{clusters: map[types.UID]*managedCluster{}, held: map[string]bool{}}
+	s.cloud = &cloud{kinds: cloudKinds, clusters: map[types.UID]*managedCluster{}, held: map[string]bool{}}
 	var err error
 	if s.tokens, err = newTokenServices(s.cloud); err != nil {
 		return s, err
@@ -108,13 +109,20 @@ func bringUp(ctx context.Context, dir string) (*system, error) {
 			return s, err
 		}
 	}
-	for _, ns := range []string{crossplaneNamespace, argocdNamespace, "team-a"} {
+	namespaces := []string{crossplaneNamespace, argocdNamespace, "team-a"}
+	if *hubFromGit {
+		namespaces = []string{argocdNamespace}
+	}
+	for _, ns := range namespaces {
 		if err := s.hub.apply(ctx, object("v1", "Namespace", "", ns)); err != nil {
 			return s, err
 		}
 	}
 	go s.kubelet(ctx)
 	go s.deployments(ctx)
+	if *hubFromGit {
+		return s, parallel(ctx, s.argoCD, s.hubRepository)
+	}
 	return s, parallel(ctx, s.argoCD, func(ctx context.Context) error {
 		if err := s.crossplane(ctx); err != nil {
 			return err
@@ -126,17 +134,21 @@ func bringUp(ctx context.Context, dir string) (*system, error) {
 	})
 }
 
-// crossplane runs Crossplane's initializer, its core and its RBAC manager.
-func (s *system) crossplane(ctx context.Context) error {
-	name, activation := "github.com/crossplane/crossplane/v2", []string{"--activation=*"}
+// crossplaneModule returns the folder of Crossplane's module.
+func crossplaneModule(ctx context.Context) (string, error) {
+	name := "github.com/crossplane/crossplane/v2"
 	if isV1() {
-		name, activation = "github.com/crossplane/crossplane", nil
+		name = "github.com/crossplane/crossplane"
 	}
-	folder, err := module(ctx, "tools/"+*crossplaneTool, name)
+	return module(ctx, "tools/"+*crossplaneTool, name)
+}
+
+// crossplane installs what Crossplane's chart does, and runs it.
+func (s *system) crossplane(ctx context.Context) error {
+	folder, err := crossplaneModule(ctx)
 	if err != nil {
 		return err
 	}
-	program := s.program("crossplane-" + *crossplaneTool)
 	roles, err := chartRoles(filepath.Join(folder, "cluster", "charts", "crossplane"))
 	if err != nil {
 		return err
@@ -144,6 +156,26 @@ func (s *system) crossplane(ctx context.Context) error {
 	if err := s.hub.apply(ctx, roles...); err != nil {
 		return err
 	}
+	// The chart has these Secrets empty; the initializer fills them.
+	for _, name := range []string{"crossplane-root-ca", "crossplane-tls-server", "crossplane-tls-client"} {
+		if err := s.hub.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: crossplaneNamespace, Name: name}}); err != nil {
+			return err
+		}
+	}
+	return s.runCrossplane(ctx)
+}
+
+// runCrossplane runs Crossplane's initializer, its core and its RBAC manager.
+func (s *system) runCrossplane(ctx context.Context) error {
+	folder, err := crossplaneModule(ctx)
+	if err != nil {
+		return err
+	}
+	var activation []string
+	if !isV1() {
+		activation = []string{"--activation=*"}
+	}
+	program := s.program("crossplane-" + *crossplaneTool)
 	core, err := s.hub.serviceAccount(ctx, s.path("identities"), crossplaneNamespace, "crossplane")
 	if err != nil {
 		return err
@@ -151,12 +183,6 @@ func (s *system) crossplane(ctx context.Context) error {
 	manager, err := s.hub.serviceAccount(ctx, s.path("identities"), crossplaneNamespace, "rbac-manager")
 	if err != nil {
 		return err
-	}
-	// The chart has these Secrets empty; the initializer fills them.
-	for _, name := range []string{"crossplane-root-ca", "crossplane-tls-server", "crossplane-tls-client"} {
-		if err := s.hub.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: crossplaneNamespace, Name: name}}); err != nil {
-			return err
-		}
 	}
 	certs, cache := s.path("crossplane", "tls"), s.path("crossplane", "xpkg")
 	if err := os.MkdirAll(cache, 0o700); err != nil {
@@ -268,7 +294,7 @@ func (s *system) packages(ctx context.Context) error {
 	if err := s.serveRegistry(ctx, packages); err != nil {
 		return err
 	}
-	if err := s.hub.apply(ctx, append([]*unstructured.Unstructured{imageConfig()}, packages...)...); err != nil {
+	if err := s.hub.apply(ctx, append(imageConfigs(), packages...)...); err != nil {
 		return err
 	}
 	for _, p := range packages {
