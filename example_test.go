@@ -9,10 +9,13 @@ import (
 	"text/template"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/types/known/structpb"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
+	"github.com/crossplane/crossplane-runtime/v2/pkg/fieldpath"
+	fncontext "github.com/crossplane/function-sdk-go/context"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 
 	"github.com/crossplane-contrib/function-argocd-cluster/input/v1beta1"
@@ -54,20 +57,8 @@ func exampleRequest(t *testing.T, dir string) *fnv1.RunFunctionRequest {
 	t.Helper()
 	req := &fnv1.RunFunctionRequest{Observed: &fnv1.State{Resources: map[string]*fnv1.Resource{}}}
 
-	composition := documents(t, dir, "composition.yaml")["Composition"]
-	found := false
-	for _, s := range composition["spec"].(map[string]any)["pipeline"].([]any) {
-		step := s.(map[string]any)
-		if step["functionRef"].(map[string]any)["name"] != "function-argocd-cluster" {
-			continue
-		}
-		found = true
-		if input, ok := step["input"]; ok {
-			req.Input = mustStruct(t, toYAML(t, input))
-		}
-	}
-	if !found {
-		t.Fatalf("%s has no step for this function", dir)
+	if input := stepInput(t, dir, "function-argocd-cluster"); input != nil {
+		req.Input = mustStruct(t, toYAML(t, input))
 	}
 	for _, xr := range documents(t, dir, "xr.yaml") {
 		req.Observed.Composite = &fnv1.Resource{Resource: mustStruct(t, toYAML(t, xr))}
@@ -95,7 +86,49 @@ func exampleRequest(t *testing.T, dir string) *fnv1.RunFunctionRequest {
 	if !refers {
 		t.Fatalf("%s: nothing refers to the connection Secret", dir)
 	}
+	req.Context = exampleContext(t, dir, req)
 	return req
+}
+
+// stepInput returns the input of the step of an example's pipeline for a function.
+func stepInput(t *testing.T, dir, function string) map[string]any {
+	t.Helper()
+	composition := documents(t, dir, "composition.yaml")["Composition"]
+	for _, s := range composition["spec"].(map[string]any)["pipeline"].([]any) {
+		step := s.(map[string]any)
+		if step["functionRef"].(map[string]any)["name"] == function {
+			input, _ := step["input"].(map[string]any)
+			return input
+		}
+	}
+	t.Fatalf("%s has no step for %s", dir, function)
+	return nil
+}
+
+// exampleContext returns what function-patch-and-transform passes on in the environment: what it
+// copies there from observed resources.
+func exampleContext(t *testing.T, dir string, req *fnv1.RunFunctionRequest) *structpb.Struct {
+	t.Helper()
+	environment := fieldpath.Pave(map[string]any{})
+	for _, r := range stepInput(t, dir, "function-patch-and-transform")["resources"].([]any) {
+		resource := r.(map[string]any)
+		patches, _ := resource["patches"].([]any)
+		for _, p := range patches {
+			patch := p.(map[string]any)
+			if patch["type"] != "ToEnvironmentFieldPath" {
+				continue
+			}
+			observed := req.GetObserved().GetResources()[resource["name"].(string)].GetResource().AsMap()
+			v, err := fieldpath.Pave(observed).GetValue(patch["fromFieldPath"].(string))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := environment.SetValue(patch["toFieldPath"].(string), v); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return mustStruct(t, toYAML(t, map[string]any{fncontext.KeyEnvironment: environment.UnstructuredContent()}))
 }
 
 // exampleObject returns the Object in an example's expected rendering, which `make render`
@@ -118,9 +151,19 @@ func TestExamples(t *testing.T) {
 		xr     string
 	}{
 		"aks": {
+			reason: "We should register AKS with Entra ID without a credential, because Argo CD has an identity in Azure.",
+			golden: "argocd-config-aks-azure.json",
+			xr:     "AKSCluster",
+		},
+		"claim": {
 			reason: "We should render the example of a legacy XR with a claim, because its README shows the result.",
 			golden: "argocd-config-aks-local.json",
 			xr:     "XAKSCluster",
+		},
+		"eks": {
+			reason: "We should register EKS by the name that AWS has for it, because Argo CD gets its tokens for that name.",
+			golden: "argocd-config-eks-cluster.json",
+			xr:     "EKSCluster",
 		},
 		"gke": {
 			reason: "We should render the example of a namespaced XR, because its README shows the result.",
@@ -196,8 +239,16 @@ func TestApplicationSet(t *testing.T) {
 		want   application
 	}{
 		"aks": {
+			reason: "We should deploy to AKS at the server that Azure named, because the kubeconfig says the same.",
+			want:   application{name: "guestbook-team-a.prod", server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443"},
+		},
+		"claim": {
 			reason: "We should name the Application after a cluster-scoped XR, because the cluster has its name.",
 			want:   application{name: "guestbook-prod-x7k2p", server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443"},
+		},
+		"eks": {
+			reason: "We should deploy to EKS at the endpoint of the Cluster, because the ClusterAuth names none.",
+			want:   application{name: "guestbook-team-a.prod", server: "https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com"},
 		},
 		"gke": {
 			reason: "We should name the Application after a namespaced XR and its namespace, because the cluster's name has both.",

@@ -400,7 +400,7 @@ func valuePaths(v any, path string, schema, out map[string]bool) {
 // TestInstall checks that what the README has a hub install is what the examples use.
 func TestInstall(t *testing.T) {
 	function := documents(t, "example", "install", "function.yaml")["Function"]
-	for _, dir := range []string{"aks", "gke"} {
+	for _, dir := range []string{"aks", "claim", "eks", "gke"} {
 		if !strings.Contains(read(t, "example", dir, "functions.yaml"), toYAML(t, function["spec"])[len("package: "):]) {
 			t.Errorf("example/%s uses another version than example/install", dir)
 		}
