@@ -130,6 +130,8 @@ without this check. See [SECURITY.md](../SECURITY.md#argo-cds-own-cloud-identity
 Argo CD's application controller and server need an identity of that cloud that has access to the
 cluster. See
 [Argo CD's documentation](https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#clusters).
+The Compositions of [aks](../example/aks/composition.yaml) and [eks](../example/eks/composition.yaml)
+give it that access, to each cluster that they create.
 
 The token of an EKS `ClusterAuth` expires after 15 minutes at most. Prefer
 `credentials.type: AWS`:
