@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -27,6 +28,7 @@ import (
 const (
 	cloudName        = "provider-cloud"
 	managedFinalizer = "finalizer.managedresource.crossplane.io"
+	externalName     = "crossplane.io/external-name"
 
 	// How long the cloud takes to make a cluster, and to delete it.
 	createDelay = 2 * time.Second
@@ -54,6 +56,11 @@ var cloudKinds = []schema.GroupVersionKind{
 	{Group: "eks.aws.m.upbound.io", Version: "v1beta1", Kind: "ClusterAuth"},
 	{Group: "eks.aws.upbound.io", Version: "v1beta1", Kind: "AccessEntry"},
 	{Group: "eks.aws.m.upbound.io", Version: "v1beta1", Kind: "AccessEntry"},
+	{Group: "authorization.azure.m.upbound.io", Version: "v1beta1", Kind: "RoleAssignment"},
+	{Group: "eks.aws.m.upbound.io", Version: "v1beta1", Kind: "AccessPolicyAssociation"},
+	{Group: "eks.aws.m.upbound.io", Version: "v1beta1", Kind: "NodeGroup"},
+	{Group: "iam.aws.m.upbound.io", Version: "v1beta1", Kind: "Role"},
+	{Group: "iam.aws.m.upbound.io", Version: "v1beta1", Kind: "RolePolicyAttachment"},
 }
 
 // A cloud plays Azure, Google and AWS, and their providers: it reconciles managed resources
@@ -154,7 +161,14 @@ func (c *cloud) reconcile(ctx context.Context, mr *unstructured.Unstructured) er
 		return c.delete(ctx, mr)
 	}
 	if controllerutil.AddFinalizer(mr, managedFinalizer) {
+		if a := mr.GetAnnotations(); isEKS(mr) && isCluster(mr) && a[externalName] == "" {
+			a[externalName] = mr.GetName()
+			mr.SetAnnotations(a)
+		}
 		return c.hub.Update(ctx, mr)
+	}
+	if pending, err := c.resolve(ctx, mr); pending || err != nil {
+		return err
 	}
 	if hasCondition(mr, "Ready", "True", "") == nil || time.Since(mr.GetCreationTimestamp().Time) < createDelay {
 		return nil
@@ -186,6 +200,32 @@ func (c *cloud) reconcile(ctx context.Context, mr *unstructured.Unstructured) er
 	return c.hub.Status().Update(ctx, mr)
 }
 
+// resolve the selector of what is for the EKS cluster of the same XR. While there is one to resolve,
+// nothing else is done.
+func (c *cloud) resolve(ctx context.Context, mr *unstructured.Unstructured) (pending bool, err error) {
+	if _, ok, _ := unstructured.NestedMap(mr.Object, "spec", "forProvider", "clusterNameSelector"); !ok {
+		return false, nil
+	}
+	if _, ok, _ := unstructured.NestedString(mr.Object, "spec", "forProvider", "clusterName"); ok {
+		return false, nil
+	}
+	all, err := c.hub.list(ctx, mr.GroupVersionKind().GroupVersion().WithKind("Cluster"))
+	if err != nil {
+		return false, err
+	}
+	for i := range all {
+		name := all[i].GetAnnotations()[externalName]
+		if a, b := metav1.GetControllerOf(&all[i]), metav1.GetControllerOf(mr); a == nil || b == nil || a.UID != b.UID || name == "" {
+			continue
+		}
+		if err := unstructured.SetNestedField(mr.Object, name, "spec", "forProvider", "clusterName"); err != nil {
+			return false, err
+		}
+		return true, c.hub.Update(ctx, mr)
+	}
+	return true, nil
+}
+
 // atProvider is what a provider's status says of where a cluster is.
 func (c *cloud) atProvider(mr *unstructured.Unstructured) map[string]any {
 	if !isCluster(mr) {
@@ -200,7 +240,7 @@ func (c *cloud) atProvider(mr *unstructured.Unstructured) map[string]any {
 	}
 	host := strings.TrimSuffix(strings.TrimPrefix(cluster.server, "https://"), ":443")
 	if mr.GetKind() == "KubernetesCluster" {
-		return map[string]any{"fqdn": host, "id": "/subscriptions/platform/managedClusters/" + mr.GetName()}
+		return map[string]any{"fqdn": host, "id": "/subscriptions/demo/managedClusters/" + mr.GetName()}
 	}
 	return map[string]any{"endpoint": host}
 }
@@ -268,7 +308,7 @@ func (c *cloud) clusterOf(mr *unstructured.Unstructured) (*managedCluster, error
 	case mr.GetKind() == "KubernetesCluster":
 		cluster.server = "https://" + aksHost(n) + ":443"
 	case isEKS(mr):
-		cluster.server, cluster.eks = "https://"+eksHost(n), mr.GetAnnotations()["crossplane.io/external-name"]
+		cluster.server, cluster.eks = "https://"+eksHost(n), mr.GetAnnotations()[externalName]
 	}
 	var err error
 	if cluster.listener, err = net.Listen("tcp", cluster.ip.String()+":443"); err != nil {
@@ -354,7 +394,7 @@ func (c *cloud) issue(ctx context.Context, mr *unstructured.Unstructured, cluste
 // grant a user of the spoke everything.
 func grant(ctx context.Context, spoke *controlPlane, user string) error {
 	return client.IgnoreAlreadyExists(spoke.Create(ctx, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: user},
+		ObjectMeta: metav1.ObjectMeta{Name: strings.ReplaceAll(user, "/", ":")},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
 	}))
@@ -364,10 +404,11 @@ func grant(ctx context.Context, spoke *controlPlane, user string) error {
 func (c *cloud) enter(ctx context.Context, mr *unstructured.Unstructured) error {
 	spec, _, _ := unstructured.NestedMap(mr.Object, "spec", "forProvider")
 	text := func(field string) string { s, _ := spec[field].(string); return s }
+	user := cmp.Or(text("userName"), text("principalArn"))
 	c.tokens.mu.Lock()
-	c.tokens.entries[accessEntry{cluster: text("clusterName"), principal: text("principalArn")}] = text("userName")
+	c.tokens.entries[accessEntry{cluster: text("clusterName"), principal: text("principalArn")}] = user
 	c.tokens.mu.Unlock()
-	return grant(ctx, c.spoke, text("userName"))
+	return grant(ctx, c.spoke, user)
 }
 
 // connectionDetails are as the upjet providers have them. AKS gives a certificate and a

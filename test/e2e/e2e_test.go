@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -70,36 +71,52 @@ func ofKind(kind, namespace, name string) *unstructured.Unstructured {
 	return o
 }
 
-// aksClaim is the claim of the AKS example.
+// aksClaim is the claim of the example of a legacy XR.
 func aksClaim(name string) *unstructured.Unstructured {
-	o := object("platform.example.org/v1alpha1", "AKSCluster", "team-a", name)
-	o.Object["spec"] = map[string]any{"parameters": map[string]any{"environment": "development", "location": "westeurope"}}
+	o := object("platform.example.org/v1alpha1", "AKSClusterClaim", "team-a", name)
+	o.Object["spec"] = map[string]any{"parameters": map[string]any{"environment": "development", "location": "westeurope", "version": "1.35"}}
+	return o
+}
+
+// ofExample is an XR of the examples' APIs.
+func ofExample(kind, region, name string) *unstructured.Unstructured {
+	o := object("platform.example.org/v1alpha1", kind, "team-a", name)
+	o.Object["spec"] = map[string]any{"region": region, "environment": "development", "version": "1.35"}
 	return o
 }
 
 // gke is the XR of the GKE example.
 func gke(name string) *unstructured.Unstructured {
-	o := object("platform.example.org/v1alpha1", "GKECluster", "team-a", name)
-	o.Object["spec"] = map[string]any{"parameters": map[string]any{"location": "europe-west1"}}
-	return o
+	return ofExample("GKECluster", "europe-west1", name)
 }
 
 func isClaim(o *unstructured.Unstructured) bool {
-	return o.GetKind() == "AKSCluster" || o.GetKind() == "ClaimedGKE"
+	return o.GetKind() == "AKSClusterClaim" || o.GetKind() == "ClaimedGKE"
 }
 
 // platform applies the APIs for clusters, and the ApplicationSets.
 func (s *system) platform(ctx context.Context) error {
-	files := []string{filepath.Join(examples, "aks", "definition.yaml"), filepath.Join(examples, "aks", "composition.yaml")}
+	apis := []string{"claim"}
 	offered := slices.Concat(platforms, editedPlatforms, identityPlatforms)
 	if isV1() {
 		offered = slices.DeleteFunc(offered, func(p platform) bool { return p.Claim == "" })
 	} else {
-		files = append(files, filepath.Join(examples, "gke", "definition.yaml"), filepath.Join(examples, "gke", "composition.yaml"))
+		apis = append(apis, "aks", "eks", "gke")
 	}
-	objects, err := load(files...)
-	if err != nil {
-		return err
+	var objects []*unstructured.Unstructured
+	for _, api := range apis {
+		for _, file := range []string{"definition.yaml", "composition.yaml"} {
+			b, err := os.ReadFile(filepath.Join(examples, api, file))
+			if err != nil {
+				return err
+			}
+			// What the example says to replace.
+			more, err := parse(bytes.ReplaceAll(b, []byte("principalArn: arn:aws:iam::123456789012:role/argocd"), []byte("principalArn: "+awsUser)))
+			if err != nil {
+				return err
+			}
+			objects = append(objects, more...)
+		}
 	}
 	for _, p := range offered {
 		more, err := p.objects()

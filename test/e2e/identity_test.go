@@ -22,14 +22,11 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// identityPlatforms are those whose clusters have no credentials to give. For GKE in a
-// namespace there is the example.
+// identityPlatforms are those whose clusters have no credentials to give, next to the examples'.
 var identityPlatforms = []platform{
 	{Kind: "ClusterEntra", Scope: "Cluster", APIVersion: "containerservice.azure.upbound.io/v1beta2", Managed: "KubernetesCluster", Identity: true},
-	{Kind: "TeamEntra", Scope: "Namespaced", APIVersion: "containerservice.azure.m.upbound.io/v1beta1", Managed: "KubernetesCluster", Identity: true},
 	{Kind: "ClusterBareGKE", Scope: "Cluster", APIVersion: "container.gcp.upbound.io/v1beta1", Managed: "Cluster", Identity: true},
 	{Kind: "ClusterEKS", Scope: "Cluster", APIVersion: "eks.aws.upbound.io/v1beta1", Managed: "Cluster", Identity: true},
-	{Kind: "TeamEKS", Scope: "Namespaced", APIVersion: "eks.aws.m.upbound.io/v1beta1", Managed: "Cluster", Identity: true},
 	{Kind: "RoleEKS", Scope: "Namespaced", APIVersion: "eks.aws.m.upbound.io/v1beta1", Managed: "Cluster", Identity: true, AssumeRole: true},
 }
 
@@ -43,11 +40,11 @@ func TestIdentities(t *testing.T) {
 			as     string // As whom the cluster must know Argo CD.
 		}{
 			"AKS with Entra ID, cluster-scoped XR": {ofKind("ClusterEntra", "", "entra"), `"command":"argocd-k8s-auth","args":["azure"]`, entraUser},
-			"AKS with Entra ID, namespaced XR":     {ofKind("TeamEntra", "team-a", "entra"), `"command":"argocd-k8s-auth","args":["azure"]`, entraUser},
+			"AKS with Entra ID, namespaced XR":     {ofExample("AKSCluster", "westeurope", "entra"), `"command":"argocd-k8s-auth","args":["azure"]`, entraUser},
 			"GKE, cluster-scoped XR":               {ofKind("ClusterBareGKE", "", "bare"), `"command":"argocd-k8s-auth","args":["gcp"]`, googleUser},
 			"GKE, namespaced XR":                   {gke("bare"), `"command":"argocd-k8s-auth","args":["gcp"]`, googleUser},
 			"EKS, cluster-scoped XR":               {ofKind("ClusterEKS", "", "eks-1"), `"awsAuthConfig":{"clusterName":"eks-1"}`, "eks-1:argocd"},
-			"EKS, namespaced XR":                   {ofKind("TeamEKS", "team-a", "eks-2"), `"awsAuthConfig":{"clusterName":"eks-2"}`, "eks-2:argocd"},
+			"EKS, namespaced XR":                   {ofExample("EKSCluster", awsRegion, "eks-2"), `"awsAuthConfig":{"clusterName":"eks-2-`, awsUser},
 			"EKS by a role, namespaced XR":         {ofKind("RoleEKS", "team-a", "eks-3"), `"--role-arn","` + awsRole + `"`, "eks-3:argocd"},
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -56,7 +53,7 @@ func TestIdentities(t *testing.T) {
 				thief := s.newRecorder()
 				sys.cloud.hold(tc.user, true)
 				c := s.ask(tc.user)
-				c.stolenEarly(thief)
+				c.stolenEarly(thief, tc.user.GetKind() == "EKSCluster")
 				sys.cloud.hold(tc.user, false)
 				c.registered().healthy()
 				c.holds(tc.config)
@@ -81,15 +78,20 @@ func TestIdentities(t *testing.T) {
 }
 
 // stolenEarly has a tenant be faster than the cloud: before the cloud says where a cluster is,
-// the kubeconfig leads to the thief.
-func (c *cluster) stolenEarly(thief *recorder) {
+// the kubeconfig leads to the thief. Where the cloud gives the cluster its name, too, that is what
+// the function waits for.
+func (c *cluster) stolenEarly(thief *recorder, nameless bool) {
 	c.Helper()
 	c.steal(thief)
-	c.says("False", "UnsupportedCredentials", "so Argo CD does not send it a token of its own")
+	reason, message := "UnsupportedCredentials", "so Argo CD does not send it a token of its own"
+	if nameless {
+		reason, message = "WaitingForField", "cluster.name"
+	}
+	c.says("False", reason, message)
 	if _, err := c.registration(c.Context()); !errors.Is(err, errNotRegistered) {
 		c.must(fmt.Errorf("it is registered: %w", err))
 	}
-	c.didf("the kubeconfig leads to the thief: UnsupportedCredentials")
+	c.didf("the kubeconfig leads to the thief: %s", reason)
 }
 
 // stolenLate has a tenant edit the kubeconfig of a registered cluster.
