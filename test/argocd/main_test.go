@@ -9,6 +9,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"os"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
 	"github.com/argoproj/argo-cd/v3/util/db"
+	"github.com/sirupsen/logrus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -46,6 +48,7 @@ func TestMain(m *testing.M) {
 
 // run the tests while the function runs.
 func run(m *testing.M) (int, error) {
+	logrus.SetOutput(io.Discard) // Argo CD's own log.
 	if *binary == "" {
 		return 0, errors.New("run make test-argocd: it builds the function")
 	}
