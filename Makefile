@@ -43,7 +43,7 @@ STATIC        := $(BIN)/function-static
 
 # CHECKS is all that must pass. .ci/run and the CI workflow take the list from here. test is
 # last, so that its result is what one reads at the end.
-CHECKS := verify generated lint render xpkg docker fuzz test-argocd test-monitoring e2e test
+CHECKS := verify generated lint render validate xpkg docker fuzz test-argocd test-monitoring e2e test
 
 SOURCES := $(shell find . -name '*.go' -not -path './tools/*' -not -path './test/*' -not -path './.cache/*' -not -name '*_test.go') go.mod go.sum
 
@@ -78,6 +78,7 @@ verify: ## Check the modules' sums, and that go.mod is tidy.
 	$(GO) mod verify
 	$(GO) mod tidy -diff
 	cd test && $(GO) mod tidy -diff
+	cd tools/schemas && $(GO) mod tidy -diff
 
 .PHONY: generated
 generated: ## Check that what make generate writes is up to date.
@@ -125,6 +126,10 @@ render: $(BIN)/function $(CLI) $(ENGINE) $(PATCH) $(AUTO_READY) ## Render the ex
 		-function function-patch-and-transform=$(PATCH) -function function-auto-ready=$(AUTO_READY) \
 		-docs ../docs/operations.md -registered ../example/claim/registered \
 		$(addprefix ../,$(EXAMPLES))
+
+.PHONY: validate
+validate: $(CLI) ## Validate every file of the examples against the schemas of what reads it.
+	cd test && $(GO) test -count 1 ./validate -args -cli $(CLI) -rendered "$(EXAMPLES)"
 
 E2E       := cd test/e2e && $(GO) test -count 1 -parallel 16 -timeout
 E2E_FLAGS  = -bin $(BIN) -xpkg $(DIST)/$(PROJECT)-$(shell $(GO) env GOARCH).xpkg

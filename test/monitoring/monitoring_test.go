@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -348,30 +347,6 @@ func TestKinds(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(want) == 0 {
 		t.Errorf("kinds and resources: -definitions in example, +kube-state-metrics.yaml:\n%s", diff)
-	}
-}
-
-// TestPrometheusOperator checks that what is for Prometheus Operator only has fields that it knows.
-func TestPrometheusOperator(t *testing.T) {
-	kinds := map[string]any{
-		"PodMonitor": &monitoringv1.PodMonitor{}, "PrometheusRule": &monitoringv1.PrometheusRule{}, "ServiceMonitor": &monitoringv1.ServiceMonitor{},
-	}
-	var got []string
-	for _, f := range []string{"alerts.yaml", "scrape.yaml"} {
-		for doc := range strings.SplitSeq("\n"+string(read(t, examples, "monitoring", f)), "\n---\n") {
-			o := &object{}
-			if err := yaml.Unmarshal([]byte(doc), o); err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, o.Kind)
-			if err := yaml.UnmarshalStrict([]byte(doc), kinds[o.Kind]); err != nil {
-				t.Errorf("%s: %s: %v", f, o.Kind, err)
-			}
-		}
-	}
-	slices.Sort(got)
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(kinds)), got); diff != "" {
-		t.Errorf("kinds: -want, +got:\n%s", diff)
 	}
 }
 
