@@ -26,6 +26,9 @@ type document struct {
 
 	// template says that a Composition's patches complete it.
 	template bool
+
+	// probe says that it only has a field that a Composition names.
+	probe bool
 }
 
 func (d *document) String() string {
@@ -154,6 +157,11 @@ func (e *examples) add(d *document) {
 			}
 			e.add(d)
 		}
+		fields, err := probes(d)
+		if err != nil {
+			e.faultf(d, "%v", err)
+		}
+		e.documents = append(e.documents, fields...)
 	}
 }
 

@@ -152,7 +152,7 @@ spec:
 		},
 		"TypoInInput": {
 			reason: "We should find a typo in a function's input, because a Composition's own schema takes any.",
-			files: map[string]string{"a/composition.yaml": `
+			files: map[string]string{"a/definition.yaml": xrd, "a/composition.yaml": `
 apiVersion: apiextensions.crossplane.io/v1
 kind: Composition
 metadata: {name: clusters}
@@ -174,6 +174,29 @@ spec:
 			files: map[string]string{"a/definition.yaml": xrd, "a/xr.yaml": xr, "a/composition.yaml": composition + `          spec: {forProvider: {locaton: eu}}
 `, "a/expected.yaml": rendered},
 			want: []string{`a/composition.yaml: Composition clusters: base of group: ResourceGroup: unknownField: spec.forProvider.locaton: Invalid value: "locaton": unknown field: "locaton"`},
+		},
+		"TypoInPatch": {
+			reason: "We should find field paths that do not exist, because a patch and this function take them for fields that are not set.",
+			files: map[string]string{"a/definition.yaml": xrd, "a/xr.yaml": xr, "a/expected.yaml": rendered, "a/composition.yaml": composition + `        patches:
+        - {type: FromCompositeFieldPath, fromFieldPath: spec.region, toFieldPath: spec.forProvider.location}
+        - {type: FromCompositeFieldPath, fromFieldPath: metadata.name, toFieldPath: "spec.forProvider.tags[a.b/c]"}
+        - {type: FromCompositeFieldPath, fromFieldPath: spec.regoin, toFieldPath: spec.forProvider.locaton}
+        - {type: ToCompositeFieldPath, fromFieldPath: "status.conditions[0].state", toFieldPath: status.server}
+  - step: register
+    functionRef: {name: function-argocd-cluster}
+    input:
+      apiVersion: argocd.fn.crossplane.io/v1beta1
+      kind: ClusterRegistration
+      cluster:
+        drainFrom: {fieldPath: spec.drain}
+        shardFrom: {type: FromEnvironmentFieldPath, fieldPath: shard}
+`},
+			want: []string{
+				`a/composition.yaml: Composition clusters: fieldPath: Cluster: unknownField: spec.drain: Invalid value: "drain": unknown field: "drain"`,
+				`a/composition.yaml: Composition clusters: patch of group: Cluster: unknownField: spec.regoin: Invalid value: "regoin": unknown field: "regoin"`,
+				`a/composition.yaml: Composition clusters: patch of group: ResourceGroup: unknownField: spec.forProvider.locaton: Invalid value: "locaton": unknown field: "locaton"`,
+				`a/composition.yaml: Composition clusters: patch of group: ResourceGroup: unknownField: status.conditions[0].state: Invalid value: "state": unknown field: "state"`,
+			},
 		},
 		"TypoInManifest": {
 			reason: "We should find a typo in the manifest of an Object, because the Object takes any.",
@@ -261,7 +284,7 @@ status: {host: https://example.org}
 		},
 		"NotRendered": {
 			reason: "We should find a template that no rendering has, because nothing shows which of its fields are missing.",
-			files:  map[string]string{"a/composition.yaml": composition},
+			files:  map[string]string{"a/definition.yaml": xrd, "a/composition.yaml": composition},
 			want:   []string{`a/composition.yaml: Composition clusters: no expected.yaml has its resource group: nothing shows that patches complete it`},
 		},
 		"Kind": {
