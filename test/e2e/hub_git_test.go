@@ -45,8 +45,7 @@ func TestHub(t *testing.T) {
 	h.glance(shop)
 
 	h.follows(shop, till)
-	h.released(till)
-	h.rolledOut(shop, till)
+	h.released(shop, till)
 
 	h.drained(shop)
 	h.removed(shop)
@@ -307,73 +306,81 @@ func (h *gitHub) follows(development, production *cluster) {
 	h.didf("development follows the main branch, production stays")
 }
 
-// released tags the main branch, and has production follow the tag.
-func (h *gitHub) released(production *cluster) {
+// released has production follow a tag, while development is not healthy. It has to wait for
+// development.
+func (h *gitHub) released(development, production *cluster) {
 	h.Helper()
-	h.must(errors.Join(sys.git("-C", h.work, "tag", "v1.1.0"), sys.git("-C", h.work, "push", "--quiet", "origin", "v1.1.0")))
+	before := h.replicas(production)
+	const mended, broken = "replicas: 2\n", "replicas: 2\nimage: " + neverAvailable + "\n"
+	h.edit("baseline/guestbook/values-development.yaml", mended, broken)
+	h.commit("Break the guestbook in development")
+	h.await("a broken guestbook", func(ctx context.Context) error {
+		app, err := h.guestbook(ctx, development)
+		if err != nil {
+			return err
+		}
+		return is(app, "Progressing", "status", "health", "status")
+	})
+
 	h.edit("delivery/baseline.yaml", "v1.0.0", "v1.1.0")
+	h.must(sys.git("-C", h.work, "tag", "v1.1.0"))
+	h.must(sys.git("-C", h.work, "push", "--quiet", "origin", "v1.1.0"))
 	h.commit("Release v1.1.0 to production")
+	h.await("the release", func(ctx context.Context) error {
+		app, err := h.guestbook(ctx, production)
+		if err != nil {
+			return err
+		}
+		return errors.Join(is(app, "v1.1.0", "spec", "source", "targetRevision"), is(app, "OutOfSync", "status", "sync", "status"))
+	})
+	time.Sleep(20 * time.Second) // for a rollout, if there is one
+	if now := h.replicas(production); now != before {
+		h.Errorf("production has %d guestbooks, and not %d, though development is not healthy", now, before)
+	}
+	h.didf("while development is not healthy, production waits")
+
+	h.edit("baseline/guestbook/values-development.yaml", broken, mended)
+	h.commit("Mend the guestbook in development")
 	h.await("the release in production", func(ctx context.Context) error {
 		d, err := h.workloads(ctx, production, "guestbook")
 		if err != nil || len(d) != 1 || *d[0].Spec.Replicas != 4 {
 			return errors.Join(err, errors.New("production has the old value"))
 		}
-		return h.baseline(ctx, production, "v1.1.0")
+		return errors.Join(h.baseline(ctx, development, "main"), h.baseline(ctx, production, "v1.1.0"))
 	})
-	h.didf("production follows a tag")
-}
-
-// rolledOut changes the ApplicationSet itself, which is of all environments. Development has to
-// have it before production begins.
-func (h *gitHub) rolledOut(development, production *cluster) {
-	h.Helper()
-	began := time.Now().Truncate(time.Second)
-	h.edit("delivery/baseline.yaml", `region: '{{ index .metadata.labels "region" }}'`, "region: everywhere")
-	h.commit("Give every add-on another region")
-	first, last := time.Time{}, time.Time{}
-	h.await("the change in production", func(ctx context.Context) error {
-		var err error
-		if _, last, err = h.synced(ctx, development, began); err != nil {
-			return err
-		}
-		first, _, err = h.synced(ctx, production, began)
-		return err
-	})
-	if first.Before(last) {
-		h.Errorf("production began at %v, before development was done at %v", first, last)
+	first, err := h.guestbook(h.Context(), development)
+	h.must(err)
+	second, err := h.guestbook(h.Context(), production)
+	h.must(err)
+	// Both are in RFC 3339, in UTC.
+	ended, _, _ := unstructured.NestedString(first.Object, "status", "operationState", "finishedAt")
+	began, _, _ := unstructured.NestedString(second.Object, "status", "operationState", "startedAt")
+	if began < ended {
+		h.Errorf("production began at %s, before development was done at %s", began, ended)
 	}
-	h.didf("a change of the ApplicationSet goes to development first, and then to production")
+	h.didf("the change goes to development first, and then to production")
 }
 
-// synced returns when the first of a cluster's Applications began to sync and the last one ended,
-// if all did since a time.
-func (h *gitHub) synced(ctx context.Context, c *cluster, since time.Time) (first, last time.Time, err error) {
+// guestbook returns the Application of a cluster's guestbook.
+func (h *gitHub) guestbook(ctx context.Context, c *cluster) (*unstructured.Unstructured, error) {
 	apps, err := h.applications(ctx, c)
 	if err != nil {
-		return first, last, err
+		return nil, err
 	}
 	for i := range apps {
-		if err := syncedAndHealthy(&apps[i]); err != nil {
-			return first, last, err
-		}
-		var at [2]time.Time
-		for k, field := range []string{"startedAt", "finishedAt"} {
-			text, _, _ := unstructured.NestedString(apps[i].Object, "status", "operationState", field)
-			if at[k], err = time.Parse(time.RFC3339, text); err != nil {
-				return first, last, err
-			}
-		}
-		if at[0].Before(since) {
-			return first, last, fmt.Errorf("Application %s was synced before", apps[i].GetName())
-		}
-		if i == 0 || at[0].Before(first) {
-			first = at[0]
-		}
-		if at[1].After(last) {
-			last = at[1]
+		if apps[i].GetLabels()["addon"] == "guestbook" {
+			return &apps[i], nil
 		}
 	}
-	return first, last, nil
+	return nil, fmt.Errorf("%s has no guestbook", c.name)
+}
+
+// is returns an error unless a field of an object has a value.
+func is(o *unstructured.Unstructured, want string, path ...string) error {
+	if got, _, _ := unstructured.NestedString(o.Object, path...); got != want {
+		return fmt.Errorf("%s of %s %s is %q, not %q", strings.Join(path, "."), o.GetKind(), o.GetName(), got, want)
+	}
+	return nil
 }
 
 // drained commits drain, and waits until the spoke has nothing of the cluster.
