@@ -14,7 +14,9 @@ SPACE     := $(EMPTY) $(EMPTY)
 COMMA     := ,
 GENERATED := docs package input
 EXAMPLES  := example/aks example/eks example/gke example/claim $(addprefix example/claim/,waiting registered registered/retained registered/draining) \
-             $(addprefix example/service-account/,aks aks/waiting aks/registered aks/restricted aks/entra-id team gke)
+             $(addprefix example/service-account/,aks aks/waiting aks/registered aks/restricted aks/entra-id team gke) \
+             example/gitops-bridge example/cluster-api \
+             $(addprefix example/fleet/,set set/draining pool pool/assigned pool/hibernated)
 
 # Modules that need a newer Go than this one name it in their go.mod, and go fetches it.
 # With one set of flags, linters, tests and tools share what is compiled.
@@ -166,6 +168,7 @@ e2e-programs: e2e-needs $(XPKGS) $(KUBERNETES) $(ENGINE) $(ENGINE_V1) $(PROVIDER
 	cd tools/provider-kubernetes && $(GO) mod download github.com/crossplane-contrib/provider-kubernetes
 	cd tools/provider-kubernetes-v1.3 && $(GO) mod download github.com/crossplane-contrib/provider-kubernetes
 	cd test/argocd && $(GO) mod download github.com/argoproj/argo-cd/v3
+	cd tools/schemas && $(GO) mod download sigs.k8s.io/cluster-api
 
 .PHONY: e2e-needs
 e2e-needs:
