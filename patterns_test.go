@@ -6,7 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"sigs.k8s.io/yaml"
+	"google.golang.org/protobuf/types/known/structpb"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
 
@@ -15,8 +16,8 @@ import (
 
 // A pattern is one of the examples that are configured from other steps, and by stages of one XR.
 type pattern struct {
-	// dir has the Composition, and stage the XR and what is expected; both below example.
-	dir, stage string
+	// stage is its folder below example.
+	stage string
 
 	// environment is what function-patch-and-transform writes there, and status what it writes
 	// to the XR's.
@@ -25,34 +26,27 @@ type pattern struct {
 
 var (
 	bridge = pattern{
-		dir: "gitops-bridge", stage: "gitops-bridge",
+		stage:       "gitops-bridge",
 		environment: `dns: {zone: prod-e3a85b1f7c40, domain: prod.team-a.clusters.example.org., serviceAccount: dns-5b0f2f5e-9d0e-4c57@example-project.iam.gserviceaccount.com}`,
 		status:      `network: {name: prod-1c7d5e0b3a92, subnetwork: prod-7be20f94c6d1}`,
 	}
-	clusterAPI = pattern{dir: "cluster-api", stage: "cluster-api", environment: `kubeconfig: {secretName: prod-4f0c2f1d7c5e-kubeconfig}`}
+	clusterAPI = pattern{stage: "cluster-api", environment: `kubeconfig: {secretName: prod-4f0c2f1d7c5e-kubeconfig}`}
 )
 
 // request returns the request with which Crossplane calls this function for the pattern.
 func (p pattern) request(t *testing.T) *fnv1.RunFunctionRequest {
 	t.Helper()
-	dir := filepath.Join("example", p.dir)
-	req := &fnv1.RunFunctionRequest{}
-	if p.dir == clusterAPI.dir {
-		steps := documents(t, dir, "composition.yaml")["Composition"]["spec"].(map[string]any)["pipeline"].([]any)
-		req.Input = mustStruct(t, toYAML(t, steps[len(steps)-1].(map[string]any)["input"]))
-		req.Observed = &fnv1.State{Resources: map[string]*fnv1.Resource{"cluster": {Resource: mustStruct(t, toYAML(t, documents(t, dir, "observed.yaml")["Cluster"]))}}}
-		secret := documents(t, dir, "connection-secret.yaml")["Secret"]
-		req.RequiredResources = map[string]*fnv1.Resources{"kubeconfig": {Items: []*fnv1.Resource{{Resource: mustStruct(t, toYAML(t, secret))}}}}
-	} else {
-		req = exampleRequest(t, dir)
+	dir := filepath.Join("example", filepath.FromSlash(p.stage))
+	req := tokenRequest(t, dir)
+	spec := structAt(req.GetObserved().GetComposite().GetResource(), "spec")
+	// As the API server does with the XRD's default.
+	if spec.GetFields()["hibernate"] == nil {
+		spec.Fields["hibernate"] = structpb.NewBoolValue(false)
 	}
-	for _, xr := range documents(t, "example", p.stage, "xr.yaml") {
-		spec := xr["spec"].(map[string]any)
-		// As the API server does with the XRD's default.
-		if _, set := spec["hibernate"]; !set {
-			spec["hibernate"] = false
+	for _, o := range exampleObjects(t, dir, "connection-secret.yaml") {
+		if kind, _, _ := unstructured.NestedString(o.Object, "type"); kind == "cluster.x-k8s.io/secret" {
+			req.RequiredResources = map[string]*fnv1.Resources{"kubeconfig": {Items: []*fnv1.Resource{{Resource: mustStruct(t, toYAML(t, o.Object))}}}}
 		}
-		req.Observed.Composite = &fnv1.Resource{Resource: mustStruct(t, toYAML(t, xr))}
 	}
 	req.Context = mustStruct(t, "apiextensions.crossplane.io/environment: {"+p.environment+"}")
 	req.Desired = &fnv1.State{Composite: &fnv1.Resource{Resource: mustStruct(t, "status: {"+p.status+"}")}}
@@ -74,31 +68,33 @@ func TestPatterns(t *testing.T) {
 			reason:  "We should register a cluster from the Secret that Cluster API writes, because no composed resource publishes its kubeconfig.",
 			pattern: clusterAPI,
 		},
+		"ClusterAPIServiceAccount": {
+			reason:  "We should give Argo CD the token, because the administrator's certificate cannot be revoked alone.",
+			pattern: pattern{stage: "cluster-api/service-account", environment: clusterAPI.environment},
+		},
 		"Pool": {
 			reason:  "We should leave out the label while nobody has the cluster, because an ApplicationSet would select it.",
-			pattern: pattern{dir: "fleet/pool", stage: "fleet/pool"},
+			pattern: pattern{stage: "fleet/pool"},
 		},
 		"Assigned": {
 			reason:  "We should write whom the cluster is assigned to, because the team's ApplicationSet selects it by that.",
-			pattern: pattern{dir: "fleet/pool", stage: "fleet/pool/assigned"},
+			pattern: pattern{stage: "fleet/pool/assigned"},
 		},
 		"Hibernated": {
 			reason:  "We should have Argo CD skip a cluster that hibernates, because it has no nodes to run anything.",
-			pattern: pattern{dir: "fleet/pool", stage: "fleet/pool/hibernated"},
+			pattern: pattern{stage: "fleet/pool/hibernated"},
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			rsp := run(t, tc.pattern.request(t))
-			expected := documents(t, "example", tc.pattern.stage, "expected.yaml")
-			want := map[string]any{"spec": expected["Object"]["spec"], "message": "", "argocd": map[string]any{}}
-			for _, o := range expected {
-				status, _ := o["status"].(map[string]any)
-				conditions, _ := status["conditions"].([]any)
-				for _, c := range conditions {
-					if c := c.(map[string]any); c["type"] == v1beta1.DefaultConditionType {
-						want["message"], want["argocd"] = c["message"], status["argocd"]
-					}
+			expected := exampleObjects(t, filepath.Join("example", filepath.FromSlash(tc.pattern.stage)), "expected.yaml")
+			want := map[string]any{"spec": composedIn(expected, "argocd-cluster")["spec"]}
+			status := expected[0].Object["status"].(map[string]any)
+			want["argocd"] = status["argocd"]
+			for _, c := range status["conditions"].([]any) {
+				if c := c.(map[string]any); c["type"] == v1beta1.DefaultConditionType {
+					want["message"] = c["message"]
 				}
 			}
 			got := map[string]any{
@@ -172,7 +168,7 @@ func TestGitOpsBridgeForged(t *testing.T) {
 			xr := req.GetObserved().GetComposite().GetResource()
 			xr.Fields["status"] = mustStruct(t, "status: {"+forged+"}").GetFields()["status"]
 			if tc.registered {
-				object := mustStruct(t, toYAML(t, exampleObject(t, filepath.Join("example", bridge.dir))))
+				object := mustStruct(t, toYAML(t, exampleObject(t, filepath.Join("example", bridge.stage))))
 				object.Fields["status"] = mustStruct(t, "status: {conditions: [{type: Ready, status: 'True'}, {type: Synced, status: 'True'}]}").GetFields()["status"]
 				req.Observed.Resources["argocd-cluster"] = &fnv1.Resource{Resource: object}
 			}
@@ -196,17 +192,9 @@ func TestClusterSet(t *testing.T) {
 	}
 	for stage, drain := range map[string]bool{"set": false, "set/draining": true} {
 		got := map[string]any{}
-		for doc := range strings.SplitSeq(read(t, "example", "fleet", stage, "expected.yaml"), "\n---\n") {
-			var o struct {
-				Kind     string
-				Metadata struct{ Name string }
-				Spec     map[string]any
-			}
-			if err := yaml.Unmarshal([]byte(doc), &o); err != nil {
-				t.Fatal(err)
-			}
-			if o.Kind == "GKECluster" {
-				got[o.Metadata.Name] = o.Spec
+		for _, o := range exampleObjects(t, filepath.Join("example", "fleet", filepath.FromSlash(stage)), "expected.yaml") {
+			if o.GetKind() == "GKECluster" {
+				got[o.GetName()] = o.Object["spec"]
 			}
 		}
 		want := map[string]any{
