@@ -241,6 +241,21 @@ spec:
 `},
 			want: []string{`a.yaml: Application a: schema: spec.destination.namespace: Invalid value: "number": spec.destination.namespace in body must be of type string: "number"`},
 		},
+		"TypeInBuiltIn": {
+			reason: "We should find a value that Kubernetes cannot parse, and one of the wrong type, because one way to validate does not find both.",
+			files: map[string]string{"q.yaml": `
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: a}
+spec:
+  hard: {pods: many}
+  scopes: NotTerminating
+`},
+			want: []string{
+				`q.yaml: ResourceQuota a: schema: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'`,
+				`q.yaml: ResourceQuota a: schema: spec.scopes: Invalid value: "string": spec.scopes in body must be of type array: "string"`,
+			},
+		},
 		"Missing": {
 			reason: "We should find that a required field is missing, in custom resources and in kinds of Kubernetes.",
 			files: map[string]string{
@@ -296,6 +311,16 @@ status: {host: https://example.org}
 			reason: "We should find a version that a CRD does not serve, because the API server does not know it.",
 			files:  map[string]string{"a.yaml": "apiVersion: argoproj.io/v1\nkind: Application\nmetadata: {name: a}\n"},
 			want:   []string{`a.yaml: Application a: unknown version: application-crd.yaml has v1alpha1`},
+		},
+		"Package": {
+			reason: "We should find a package of another version, because its schemas are others.",
+			files: map[string]string{"p.yaml": `
+apiVersion: pkg.crossplane.io/v1
+kind: Provider
+metadata: {name: provider-azure-network}
+spec: {package: "xpkg.upbound.io/upbound/provider-azure-network:v1.0.0"}
+`},
+			want: []string{`p.yaml: Provider provider-azure-network: spec.package: it is v1.0.0, and what it defines is validated as of ` + c.versions["provider-azure"]},
 		},
 		"TwoDefinitions": {
 			reason: "We should refuse a kind that two examples define, because we cannot know which one is meant.",

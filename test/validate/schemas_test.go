@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -51,44 +52,51 @@ type catalog struct {
 	xrds  map[schema.GroupKind][]*definition
 	specs string // the folder of Kubernetes' own OpenAPI documents
 	read  map[string]*definition
+
+	versions map[string]string // of the modules, by the name of what they are the source of
 }
 
-// module returns the folder of a module, which it downloads where it is not.
-func module(pin, name string) (string, error) {
+// A module is what go says of one.
+type module struct {
+	Dir     string `json:"Dir"`     //nolint:tagliatelle // It is Go's.
+	Version string `json:"Version"` //nolint:tagliatelle // It is Go's.
+}
+
+// download a module, where it is not.
+func download(pin, name string) (*module, error) {
 	stderr := &strings.Builder{}
 	cmd := exec.Command("go", "mod", "download", "-json", name)
 	cmd.Dir, cmd.Stderr = filepath.Join("..", "..", filepath.FromSlash(pin)), stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("go mod download %s, in %s: %w\n%s%s", name, pin, err, out, stderr)
+		return nil, fmt.Errorf("go mod download %s, in %s: %w\n%s%s", name, pin, err, out, stderr)
 	}
-	var m struct {
-		Dir string `json:"Dir"` //nolint:tagliatelle // It is Go's.
-	}
-	err = json.Unmarshal(out, &m)
-	return m.Dir, err
+	m := &module{}
+	return m, json.Unmarshal(out, m)
 }
 
 var (
+	major   = regexp.MustCompile(`/v\d+$`)
 	groupOf = regexp.MustCompile(`(?m)^ {2}group: (\S+)$`)
 	kindOf  = regexp.MustCompile(`(?m)^ {4}kind: (\S+)$`)
 )
 
 // newCatalog indexes CRDs by the beginning of their files: the clouds have thousands.
 func newCatalog() (*catalog, error) {
-	c := &catalog{crds: map[schema.GroupKind]string{}, read: map[string]*definition{}}
-	kubernetes, err := module("tools/kubernetes", "k8s.io/kubernetes")
+	c := &catalog{crds: map[schema.GroupKind]string{}, read: map[string]*definition{}, versions: map[string]string{}}
+	kubernetes, err := download("tools/kubernetes", "k8s.io/kubernetes")
 	if err != nil {
 		return nil, err
 	}
-	c.specs = filepath.Join(kubernetes, "api", "openapi-spec", "v3")
+	c.specs = filepath.Join(kubernetes.Dir, "api", "openapi-spec", "v3")
 	folders := []string{filepath.Join("..", "..", "package", "input")}
 	for _, s := range sources {
-		dir, err := module(s.pin, s.module)
+		m, err := download(s.pin, s.module)
 		if err != nil {
 			return nil, err
 		}
-		folders = append(folders, filepath.Join(dir, filepath.FromSlash(s.folder)))
+		folders = append(folders, filepath.Join(m.Dir, filepath.FromSlash(s.folder)))
+		c.versions[path.Base(major.ReplaceAllString(s.module, ""))] = m.Version
 	}
 	for _, dir := range folders {
 		files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
@@ -104,8 +112,8 @@ func newCatalog() (*catalog, error) {
 	return c, nil
 }
 
-func (c *catalog) index(path string) error {
-	f, err := os.Open(path)
+func (c *catalog) index(file string) error {
+	f, err := os.Open(file)
 	if err != nil {
 		return err
 	}
@@ -119,12 +127,12 @@ func (c *catalog) index(path string) error {
 	if group == nil || kind == nil {
 		return nil // a kustomization
 	}
-	c.crds[schema.GroupKind{Group: string(group[1]), Kind: string(kind[1])}] = path
+	c.crds[schema.GroupKind{Group: string(group[1]), Kind: string(kind[1])}] = file
 	return nil
 }
 
 // addXRD adds what an XRD of the examples defines.
-func (c *catalog) addXRD(path string, xrd *unstructured.Unstructured) {
+func (c *catalog) addXRD(file string, xrd *unstructured.Unstructured) {
 	xrd = xrd.DeepCopy()
 	group, _, _ := unstructured.NestedString(xrd.Object, "spec", "group")
 	kind, _, _ := unstructured.NestedString(xrd.Object, "spec", "names", "kind")
@@ -136,7 +144,7 @@ func (c *catalog) addXRD(path string, xrd *unstructured.Unstructured) {
 		_ = unstructured.SetNestedField(xrd.Object, scope, "spec", "scope")
 	}
 	d := &definition{
-		extension: xrd.Object, versions: served(xrd.Object), source: path,
+		extension: xrd.Object, versions: served(xrd.Object), source: file,
 		kinds: map[schema.GroupKind]bool{{Group: group, Kind: kind}: scope == "Namespaced"},
 	}
 	if claim != "" {
@@ -194,14 +202,14 @@ func (c *catalog) findKind(gvk schema.GroupVersionKind, file string) (*definitio
 	if d := c.read[key]; d != nil {
 		return d, nil
 	}
-	path, ok := c.crds[gk]
+	file, ok := c.crds[gk]
 	if !ok && strings.HasSuffix("."+gk.Group, googleNamespaced) {
-		path, ok = c.crds[clusterScoped(gk)]
+		file, ok = c.crds[clusterScoped(gk)]
 	}
 	if !ok {
 		return c.builtIn(gvk)
 	}
-	crd, err := readCRD(path)
+	crd, err := readCRD(file)
 	if err != nil {
 		return nil, err
 	}
@@ -211,14 +219,14 @@ func (c *catalog) findKind(gvk schema.GroupVersionKind, file string) (*definitio
 	scope, _, _ := unstructured.NestedString(crd, "spec", "scope")
 	d := &definition{
 		extension: crd, versions: served(crd), kinds: map[schema.GroupKind]bool{gk: scope == "Namespaced"},
-		input: filepath.Base(filepath.Dir(path)) == "input", source: filepath.Base(path),
+		input: filepath.Base(filepath.Dir(file)) == "input", source: filepath.Base(file),
 	}
 	c.read[key] = d
 	return d, nil
 }
 
-func readCRD(path string) (map[string]any, error) {
-	b, err := os.ReadFile(path)
+func readCRD(file string) (map[string]any, error) {
+	b, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
@@ -294,8 +302,8 @@ func cmpKind(k map[string]any, gvk schema.GroupVersionKind) bool {
 }
 
 func (o *openAPI) namespaced(gvk schema.GroupVersionKind) bool {
-	for path, p := range o.Paths {
-		if p.Get.Kind == gvk && strings.Contains(path, "/namespaces/{namespace}/") {
+	for name, p := range o.Paths {
+		if p.Get.Kind == gvk && strings.Contains(name, "/namespaces/{namespace}/") {
 			return true
 		}
 	}

@@ -135,6 +135,7 @@ func (c *catalog) validate(root string, skip []struct{ pattern, reason string },
 		}
 	}
 	e.checkRendered()
+	e.checkVersions(c.versions)
 	for i, r := range runs {
 		if err := r.run(e, filepath.Join(dir, fmt.Sprint(i))); err != nil {
 			return nil, err
@@ -196,6 +197,24 @@ func (e *examples) checkRendered() {
 		for _, b := range bases(d.Unstructured) {
 			if !rendered[path.Dir(d.file)][b.object.GetKind()+" "+b.name] {
 				e.faultf(d, "no expected.yaml has its resource %s: nothing shows that patches complete it", b.name)
+			}
+		}
+	}
+}
+
+// checkVersions checks that the examples install the versions whose schemas validate them.
+func (e *examples) checkVersions(versions map[string]string) {
+	for _, d := range e.documents {
+		if d.GroupVersionKind().Group != "pkg.crossplane.io" {
+			continue
+		}
+		image, _, _ := unstructured.NestedString(d.Object, "spec", "package")
+		name, version, _ := strings.Cut(path.Base(image), ":")
+		name = strings.Replace(name, "provider-family-", "provider-", 1)
+		for module, want := range versions {
+			// The later releases of Google's are no modules: see googleNamespaced.
+			if (name == module || strings.HasPrefix(name, module+"-")) && module != "provider-gcp" && version != want {
+				e.faultf(d, "spec.package: it is %s, and what it defines is validated as of %s", version, want)
 			}
 		}
 	}
