@@ -34,7 +34,7 @@ CRANE         := $(BIN)/crane
 GOLANGCI_LINT := $(BIN)/golangci-lint
 ACTIONLINT    := $(BIN)/actionlint
 CYCLONEDX     := $(BIN)/cyclonedx-gomod
-KUBERNETES    := $(addprefix $(BIN)/,etcd kube-apiserver kube-controller-manager)
+KUBERNETES    := $(addprefix $(BIN)/,etcd kube-apiserver kube-controller-manager kubectl)
 PROVIDER      := $(BIN)/provider-kubernetes
 PROVIDER_V1_3 := $(BIN)/provider-kubernetes-v1.3
 ARGOCD        := $(BIN)/argocd
@@ -281,9 +281,9 @@ $(AUTO_READY): tools/auto-ready/go.mod tools/auto-ready/go.sum
 $(BIN)/etcd: tools/kubernetes/go.mod tools/kubernetes/go.sum
 	$(call tool,tools/kubernetes,go.etcd.io/etcd/server/v3,,a minute)
 
-$(BIN)/kube-%: V = $(call version,tools/kubernetes,k8s.io/kubernetes)
-$(BIN)/kube-%: tools/kubernetes/go.mod tools/kubernetes/go.sum
-	$(call tool,tools/kubernetes,k8s.io/kubernetes/cmd/kube-$*,-ldflags '$(foreach v,gitVersion=$V gitMajor=1 gitMinor=$(word 2,$(subst ., ,$V)),-X k8s.io/component-base/version.$v)',about five minutes)
+$(BIN)/kube%: V = $(call version,tools/kubernetes,k8s.io/kubernetes)
+$(BIN)/kube%: tools/kubernetes/go.mod tools/kubernetes/go.sum
+	$(call tool,tools/kubernetes,k8s.io/kubernetes/cmd/kube$*,-ldflags '$(foreach v,gitVersion=$V gitMajor=1 gitMinor=$(word 2,$(subst ., ,$V)),-X k8s.io/component-base/version.$v)',about five minutes)
 
 # The commit of crossplane-runtime that v1.4 names has no release. v2.4.0 does but for the
 # groups to which a watch of CRDs could be limited: that line is left out.
