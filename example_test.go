@@ -233,7 +233,7 @@ func TestApplicationSet(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	type application struct{ name, server string }
+	type application struct{ name, cluster, server string }
 
 	cases := map[string]struct {
 		reason string
@@ -245,7 +245,7 @@ func TestApplicationSet(t *testing.T) {
 		},
 		"claim": {
 			reason: "We should name the Application after a cluster-scoped XR, because the cluster has its name.",
-			want:   application{name: "guestbook-prod-x7k2p", server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443"},
+			want:   application{name: "guestbook-prod-x7k2p", cluster: "prod-x7k2p", server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443"},
 		},
 		"eks": {
 			reason: "We should deploy to EKS at the endpoint of the Cluster, because the ClusterAuth names none.",
@@ -253,7 +253,7 @@ func TestApplicationSet(t *testing.T) {
 		},
 		"gke": {
 			reason: "We should name the Application after a namespaced XR and its namespace, because the cluster's name has both.",
-			want:   application{name: "guestbook-team-a.prod", server: "https://34.10.20.30"},
+			want:   application{name: "guestbook-team-a.prod", cluster: "team-a.prod", server: "https://34.10.20.30"},
 		},
 	}
 	for name, tc := range cases {
@@ -266,17 +266,22 @@ func TestApplicationSet(t *testing.T) {
 			out := &strings.Builder{}
 			// The parameters of Argo CD's cluster generator that the template uses. These
 			// names need no normalizing.
-			if err := tmpl.Execute(out, map[string]any{"nameNormalized": data["name"], "server": data["server"]}); err != nil {
+			if err := tmpl.Execute(out, map[string]any{
+				"nameNormalized": data["name"], "server": data["server"], "metadata": map[string]any{"labels": secret.Labels},
+			}); err != nil {
 				t.Fatal(err)
 			}
 			var rendered struct {
-				Metadata struct{ Name string }
-				Spec     struct{ Destination struct{ Server string } }
+				Metadata struct {
+					Name   string
+					Labels map[string]string
+				}
+				Spec struct{ Destination struct{ Server string } }
 			}
 			if err := yaml.Unmarshal([]byte(out.String()), &rendered); err != nil {
 				t.Fatal(err)
 			}
-			got := application{name: rendered.Metadata.Name, server: rendered.Spec.Destination.Server}
+			got := application{name: rendered.Metadata.Name, cluster: rendered.Metadata.Labels[labelCluster], server: rendered.Spec.Destination.Server}
 			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(application{})); diff != "" {
 				t.Errorf("%s\nApplication: -want, +got:\n%s", tc.reason, diff)
 			}
