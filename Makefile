@@ -15,7 +15,7 @@ COMMA     := ,
 GENERATED := docs package input
 EXAMPLES  := example/aks example/eks example/gke example/claim $(addprefix example/claim/,waiting registered registered/retained registered/draining) \
              $(addprefix example/service-account/,aks aks/waiting aks/registered aks/restricted aks/entra-id team gke) \
-             example/gitops-bridge example/cluster-api example/cluster-api/service-account \
+             example/ephemeral example/gitops-bridge example/cluster-api example/cluster-api/service-account \
              $(addprefix example/fleet/,set set/draining pool pool/assigned pool/hibernated)
 
 # Modules that need a newer Go than this one name it in their go.mod, and go fetches it.

@@ -170,6 +170,11 @@ func TestExamples(t *testing.T) {
 			golden: "argocd-config-gke-exec.json",
 			xr:     "GKECluster",
 		},
+		"ephemeral": {
+			reason: "We should render the example of a cluster with an end date, because the reaper relies on its labels.",
+			golden: "argocd-config-gke-exec.json",
+			xr:     "PreviewCluster",
+		},
 	}
 	dirs, err := filepath.Glob(filepath.Join("example", "*", "composition.yaml"))
 	// TestPatterns has the other two.
