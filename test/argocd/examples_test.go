@@ -9,14 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
+	"github.com/argoproj/argo-cd/v3/util/settings"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	"sigs.k8s.io/yaml"
-
-	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
-	"github.com/argoproj/argo-cd/v3/util/settings"
 )
 
 // example is the path of a file or folder below example.
@@ -62,7 +61,7 @@ func documents(t *testing.T, path ...string) map[string][]*unstructured.Unstruct
 	return out
 }
 
-// typed returns the objects of a kind below a folder of the examples, by namespace and name. They
+// typed returns the objects of one of Argo CD's kinds below a folder of the examples, by name. They
 // must not have a field that Argo CD does not know.
 func typed[T any](t *testing.T, kind string, path ...string) map[string]*T {
 	t.Helper()
@@ -76,7 +75,11 @@ func typed[T any](t *testing.T, kind string, path ...string) map[string]*T {
 			if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(o.Object, into, true); err != nil {
 				t.Fatalf("%s: %s %s: %v", file, kind, o.GetName(), err)
 			}
-			out[o.GetName()] = into
+			name := o.GetName()
+			if out[name] != nil {
+				name = file + " " + name
+			}
+			out[name] = into
 		}
 	}
 	if len(out) == 0 {

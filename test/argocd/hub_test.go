@@ -10,6 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/argoproj/argo-cd/v3/applicationset/controllers/template"
+	"github.com/argoproj/argo-cd/v3/applicationset/generators"
+	"github.com/argoproj/argo-cd/v3/applicationset/utils"
+	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
 	"github.com/google/go-cmp/cmp"
 	"github.com/sirupsen/logrus"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,11 +21,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	fakeclient "sigs.k8s.io/controller-runtime/pkg/client/fake"
-
-	"github.com/argoproj/argo-cd/v3/applicationset/controllers/template"
-	"github.com/argoproj/argo-cd/v3/applicationset/generators"
-	"github.com/argoproj/argo-cd/v3/applicationset/utils"
-	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
 )
 
 const theHub = v1alpha1.KubernetesInternalAPIServerAddr
@@ -72,7 +71,7 @@ func TestBaseline(t *testing.T) {
 		Finalizers                              []string
 		Project, Repo, Revision, Path           string
 		ValueFiles                              []string
-		Cluster, Environment, Region            string
+		Values                                  map[string]string
 		DestinationServer, DestinationNamespace string
 	}
 	of := func(environment, project, revision, name, server string) map[string]application {
@@ -82,8 +81,8 @@ func TestBaseline(t *testing.T) {
 				Labels:     map[string]string{"addon": addon, "environment": environment, "argocd.fn.crossplane.io/cluster": name},
 				Finalizers: []string{"resources-finalizer.argocd.argoproj.io"},
 				Project:    project, Repo: "https://github.com/crossplane-contrib/function-argocd-cluster", Revision: revision, Path: "example/hub/baseline/" + addon,
-				ValueFiles: []string{"values.yaml", "values-" + environment + ".yaml"},
-				Cluster:    name, Environment: environment, Region: "europe-west1",
+				ValueFiles:        []string{"values.yaml", "values-" + environment + ".yaml"},
+				Values:            map[string]string{"cluster": name, "environment": environment, "region": "europe-west1"},
 				DestinationServer: server, DestinationNamespace: addon,
 			}
 		}
@@ -123,23 +122,22 @@ func TestBaseline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := map[string]application{}
 			for _, app := range generated(t, set, tc.clusters...) {
-				var values struct {
-					Global struct{ Cluster, Environment, Region string }
-				}
+				var values map[string]map[string]string
 				if err := json.Unmarshal(app.Spec.Source.Helm.ValuesObject.Raw, &values); err != nil {
 					t.Fatal(err)
 				}
+				global := values["global"]
 				got[app.Name] = application{
 					Labels: app.Labels, Finalizers: app.Finalizers, Project: app.Spec.Project,
 					Repo: app.Spec.Source.RepoURL, Revision: app.Spec.Source.TargetRevision, Path: app.Spec.Source.Path, ValueFiles: app.Spec.Source.Helm.ValueFiles,
-					Cluster: values.Global.Cluster, Environment: values.Global.Environment, Region: values.Global.Region,
+					Values:            global,
 					DestinationServer: app.Spec.Destination.Server, DestinationNamespace: app.Spec.Destination.Namespace,
 				}
 				project := allProjects[app.Spec.Project]
 				if !project.IsSourcePermitted(*app.Spec.Source) {
 					t.Errorf("%s: project %s does not permit the source", app.Name, project.Name)
 				}
-				if ok, err := project.IsDestinationPermitted(&v1alpha1.Cluster{Server: app.Spec.Destination.Server, Name: values.Global.Cluster}, app.Spec.Destination.Namespace, nil); !ok || err != nil {
+				if ok, err := project.IsDestinationPermitted(&v1alpha1.Cluster{Server: app.Spec.Destination.Server, Name: global["cluster"]}, app.Spec.Destination.Namespace, nil); !ok || err != nil {
 					t.Errorf("%s: project %s does not permit the destination: %v", app.Name, project.Name, err)
 				}
 				files := append(slices.Clone(app.Spec.Source.Helm.ValueFiles), "Chart.yaml")
