@@ -193,6 +193,55 @@ func anchors(page string) []string {
 	return out
 }
 
+// TestExamplesTable checks that the table of the examples has all of them, and names tests and
+// targets of make that there are.
+func TestExamplesTable(t *testing.T) {
+	tests := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && path != "." && strings.HasPrefix(d.Name(), ".") {
+			return filepath.SkipDir
+		}
+		if err == nil && strings.HasSuffix(path, "_test.go") {
+			for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(t `).FindAllStringSubmatch(read(t, path), -1) {
+				tests[m[1]] = true
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets := read(t, "Makefile")
+
+	rows := map[string]bool{}
+	for _, row := range regexp.MustCompile(`(?m)^\| \[([\w.-]+)\]\([^)]+\) \| .* \| (.+) \|$`).FindAllStringSubmatch(read(t, "example", "README.md"), -1) {
+		rows[row[1]] = true
+		by := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row[2], -1)
+		if len(by) == 0 {
+			t.Errorf("%s is not tested", row[1])
+		}
+		for _, m := range by {
+			target, isTarget := strings.CutPrefix(m[1], "make ")
+			if isTarget && !strings.Contains(targets, "\n"+target+":") || !isTarget && !tests[m[1]] {
+				t.Errorf("%s is to be tested by %s, which is not there", row[1], m[1])
+			}
+		}
+	}
+	entries, err := os.ReadDir("example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{}
+	for _, e := range entries {
+		if e.Name() != "README.md" {
+			want[e.Name()] = true
+		}
+	}
+	if diff := cmp.Diff(want, rows); diff != "" {
+		t.Errorf("examples: -folders, +rows:\n%s", diff)
+	}
+}
+
 // TestREADMESize checks that the front page stays one.
 func TestREADMESize(t *testing.T) {
 	if n := len(read(t, "README.md")); n > 7000 {
