@@ -184,7 +184,7 @@ func TestHealth(t *testing.T) {
 		"FailedObject":       {reason: "Argo CD shows it below its XR.", object: conditioned("kubernetes.m.crossplane.io/v1alpha1", "Object", failed), want: "Degraded"},
 		"LegacyObject":       {reason: "Argo CD shows it below its XR.", object: conditioned("kubernetes.crossplane.io/v1alpha2", "Object", failed), want: "Degraded"},
 		"ManagedResource":    {reason: "Argo CD shows it below its XR.", object: conditioned("container.gcp.m.upbound.io/v1beta1", "Cluster", failed), want: "Degraded"},
-		"NewApplicationSet":  {reason: "It is in a wave for which the hub does not wait.", object: "{apiVersion: argoproj.io/v1alpha1, kind: ApplicationSet, metadata: {name: a}}", want: "Progressing"},
+		"NewApplicationSet":  {reason: "Argo CD judges it itself.", object: "{apiVersion: argoproj.io/v1alpha1, kind: ApplicationSet, metadata: {name: a}}", want: "Progressing"},
 		"DeletedApplication": {reason: "A deletion is Argo CD's own to judge.", object: "{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: a, deletionTimestamp: '2026-01-01T00:00:00Z'}}", want: "Progressing"},
 	}
 	checks := healthChecks(t)

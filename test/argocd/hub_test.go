@@ -338,3 +338,20 @@ func TestPackages(t *testing.T) {
 		t.Errorf("clouds: %v", versions)
 	}
 }
+
+// TestBootstrap checks that the hub has the version of Argo CD that is tested here.
+func TestBootstrap(t *testing.T) {
+	module, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile(example("hub", "bootstrap.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, version, _ := strings.Cut(string(module), "\n\tgithub.com/argoproj/argo-cd/v3 ")
+	version, _, _ = strings.Cut(version, "\n")
+	if want := "\nversion=" + version + " "; version == "" || !strings.Contains(string(script), want) {
+		t.Errorf("bootstrap.sh does not have %q", want)
+	}
+}
