@@ -24,13 +24,11 @@ type pattern struct {
 	environment, status string
 }
 
-var (
-	bridge = pattern{
-		stage:       "gitops-bridge",
-		environment: `dns: {zone: prod-e3a85b1f7c40, domain: prod.team-a.clusters.example.org., serviceAccount: dns-5b0f2f5e-9d0e-4c57@example-project.iam.gserviceaccount.com}`,
-		status:      `network: {name: prod-1c7d5e0b3a92, subnetwork: prod-7be20f94c6d1}`,
-	}
-	clusterAPI = pattern{stage: "cluster-api", environment: `kubeconfig: {secretName: prod-4f0c2f1d7c5e-kubeconfig}`}
+// What the steps before it give the function for the examples.
+const (
+	bridgeEnvironment     = `dns: {zone: prod-e3a85b1f7c40, domain: prod.team-a.clusters.example.org., serviceAccount: dns-5b0f2f5e-9d0e-4c57@example-project.iam.gserviceaccount.com}`
+	bridgeStatus          = `network: {name: prod-1c7d5e0b3a92, subnetwork: prod-7be20f94c6d1}`
+	clusterAPIEnvironment = `kubeconfig: {secretName: prod-4f0c2f1d7c5e-kubeconfig}`
 )
 
 // request returns the request with which Crossplane calls this function for the pattern.
@@ -62,15 +60,15 @@ func TestPatterns(t *testing.T) {
 	}{
 		"GitOpsBridge": {
 			reason:  "We should write what the cloud made as annotations, because the add-ons are configured from them.",
-			pattern: bridge,
+			pattern: pattern{stage: "gitops-bridge", environment: bridgeEnvironment, status: bridgeStatus},
 		},
 		"ClusterAPI": {
 			reason:  "We should register a cluster from the Secret that Cluster API writes, because no composed resource publishes its kubeconfig.",
-			pattern: clusterAPI,
+			pattern: pattern{stage: "cluster-api", environment: clusterAPIEnvironment},
 		},
 		"ClusterAPIServiceAccount": {
 			reason:  "We should give Argo CD the token, because the administrator's certificate cannot be revoked alone.",
-			pattern: pattern{stage: "cluster-api/service-account", environment: clusterAPI.environment},
+			pattern: pattern{stage: "cluster-api/service-account", environment: clusterAPIEnvironment},
 		},
 		"Pool": {
 			reason:  "We should leave out the label while nobody has the cluster, because an ApplicationSet would select it.",
@@ -136,12 +134,12 @@ func TestGitOpsBridgeForged(t *testing.T) {
 	}{
 		"EverythingMade": {
 			reason:      "We should take what the pipeline says, because it says so in each pass.",
-			environment: bridge.environment, status: bridge.status,
+			environment: bridgeEnvironment, status: bridgeStatus,
 			want: with("FALSE/Registering", nil),
 		},
 		"NoAccountYet": {
 			reason:      "We should wait for the account, because the one in the status may be another team's.",
-			environment: strings.Replace(bridge.environment, "serviceAccount", "other", 1), status: bridge.status,
+			environment: strings.Replace(bridgeEnvironment, "serviceAccount", "other", 1), status: bridgeStatus,
 			want: outcome{Verdict: "FALSE/WaitingForField"},
 		},
 		"NothingMadeYet": {
@@ -150,25 +148,23 @@ func TestGitOpsBridgeForged(t *testing.T) {
 		},
 		"AccountMissingOnceRegistered": {
 			reason:      "We should keep the account, because the user must not replace it while the pipeline does not know it.",
-			environment: strings.Replace(bridge.environment, "serviceAccount", "other", 1), status: bridge.status,
+			environment: strings.Replace(bridgeEnvironment, "serviceAccount", "other", 1), status: bridgeStatus,
 			registered: true,
 			want:       with("TRUE/Retained", nil),
 		},
 		"NoNetworkYet": {
 			reason:      "We take the network from the status, which its user may write: no rights depend on it.",
-			environment: bridge.environment,
+			environment: bridgeEnvironment,
 			want:        with("FALSE/Registering", func(o *outcome) { o.Network = "forged" }),
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			p := bridge
-			p.environment, p.status = tc.environment, tc.status
-			req := p.request(t)
+			req := pattern{stage: "gitops-bridge", environment: tc.environment, status: tc.status}.request(t)
 			xr := req.GetObserved().GetComposite().GetResource()
 			xr.Fields["status"] = mustStruct(t, "status: {"+forged+"}").GetFields()["status"]
 			if tc.registered {
-				object := mustStruct(t, toYAML(t, exampleObject(t, filepath.Join("example", bridge.stage))))
+				object := mustStruct(t, toYAML(t, exampleObject(t, filepath.Join("example", "gitops-bridge"))))
 				object.Fields["status"] = mustStruct(t, "status: {conditions: [{type: Ready, status: 'True'}, {type: Synced, status: 'True'}]}").GetFields()["status"]
 				req.Observed.Resources["argocd-cluster"] = &fnv1.Resource{Resource: object}
 			}
