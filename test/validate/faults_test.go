@@ -101,7 +101,7 @@ func TestFaults(t *testing.T) {
 		"Valid": {
 			reason: "We should accept a whole example, because the other cases show faults of nothing else.",
 			files:  map[string]string{"a/definition.yaml": xrd, "a/xr.yaml": xr, "a/composition.yaml": composition, "a/expected.yaml": rendered, "a/README.md": "# A", "a/empty.yaml": "# nothing\n"},
-			skip:   unchecked,
+			skip:   unchecked[:1], // Markdown
 		},
 		"Typo": {
 			reason: "We should find a field that a CRD does not have, because the API server drops it in silence.",
