@@ -92,10 +92,17 @@ func TestHealthOfXRs(t *testing.T) {
 	checks := healthChecks(t)
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			for _, kind := range []string{"AKSCluster", "EKSCluster", "GKECluster", "XAKSCluster"} {
-				object := "{apiVersion: platform.example.org/v1alpha1, kind: " + kind + ", metadata: {name: prod}, status: {conditions: [" + strings.Join(tc.conditions, ", ") + "]}}"
-				if diff := cmp.Diff(&tc.want, healthOf(t, checks, object)); diff != "" {
-					t.Errorf("%s\nhealth of %s: -want, +got:\n%s", tc.reason, kind, diff)
+			conditions := strings.Join(tc.conditions, ", ")
+			all := map[string]string{"its type": conditions}
+			if name != "Other" {
+				all["another type"] = strings.ReplaceAll(conditions, "{type: ArgoCDClusterRegistered,", "{type: ArgoCDClusterRegistered-blue,")
+			}
+			for of, conditions := range all {
+				for _, kind := range []string{"AKSCluster", "EKSCluster", "GKECluster", "XAKSCluster"} {
+					object := "{apiVersion: platform.example.org/v1alpha1, kind: " + kind + ", metadata: {name: prod}, status: {conditions: [" + conditions + "]}}"
+					if diff := cmp.Diff(&tc.want, healthOf(t, checks, object)); diff != "" {
+						t.Errorf("%s\nhealth of %s, by a condition of %s: -want, +got:\n%s", tc.reason, kind, of, diff)
+					}
 				}
 			}
 		})
