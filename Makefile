@@ -99,7 +99,7 @@ $(BIN)/function: $(SOURCES)
 
 .PHONY: test
 test: ## Run all unit, example and golden tests, with the race detector.
-	CGO_ENABLED=1 $(GO) test -race ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
 
 .PHONY: test-argocd
 test-argocd: $(BIN)/function ## Have Argo CD's own code read what the function writes, and connect with it.
@@ -138,7 +138,7 @@ E2E_FLAGS  = -bin $(BIN) -xpkg $(DIST)/$(PROJECT)-$(shell $(GO) env GOARCH).xpkg
 
 .PHONY: e2e
 e2e: e2e-programs ## Take clusters through their lives, on real control planes.
-	$(E2E) 30m $(E2E_ARGS) -args $(E2E_FLAGS)
+	$(E2E) 45m $(E2E_ARGS) -args $(E2E_FLAGS)
 ifndef E2E_ARGS
 	$(E2E) 10m -run '^TestTrust$$/edited_by_hand' -args $(E2E_FLAGS) -provider provider-kubernetes-v1.3
 	$(E2E) 15m -run '^TestClusters$$/(life|delete)/legacy_claim' -args $(E2E_FLAGS) -crossplane core-v1

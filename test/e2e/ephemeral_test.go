@@ -41,6 +41,7 @@ type reaper struct {
 
 // TestEphemeral has clusters come to their end, by the reaper of the example.
 func TestEphemeral(t *testing.T) {
+	t.Parallel()
 	s := begin(t)
 	r := s.previews()
 	r.rights()

@@ -27,6 +27,7 @@ const (
 // TestPool gives a cluster of a pool to a team, has it hibernate, and takes it back. Another cluster
 // of the pool shows what Argo CD does meanwhile with those that are awake.
 func TestPool(t *testing.T) {
+	t.Parallel()
 	s := begin(t)
 	s.offerExample(filepath.Join("fleet", "pool"), "definition.yaml", "composition.yaml")
 	s.must(sys.hub.apply(t.Context(), object("v1", "Namespace", "", poolNamespace)))
@@ -205,11 +206,63 @@ func (c *cluster) withoutService() *corev1.Service {
 	return service
 }
 
+// TestClusterSet asks for several clusters at once, by an XR of XRs, and drains and deletes them together.
+func TestClusterSet(t *testing.T) {
+	t.Parallel()
+	s := begin(t)
+	s.offerExample(filepath.Join("fleet", "set"), "definition.yaml", "composition.yaml")
+	objects, err := load(filepath.Join(examples, "fleet", "set", "xr.yaml"))
+	s.must(err)
+	set := objects[0]
+	s.must(sys.hub.apply(t.Context(), set))
+	parts := []string{"development", "primary", "secondary"}
+	for _, part := range parts {
+		xr := object(set.GetAPIVersion(), "GKECluster", set.GetNamespace(), set.GetName()+"-"+part)
+		s.clusters = append(s.clusters, &cluster{scenario: s, user: xr, xr: xr, name: xr.GetNamespace() + "." + xr.GetName()})
+	}
+	for _, c := range s.clusters {
+		c.registered().healthy()
+	}
+	s.await("the set's status", func(ctx context.Context) error {
+		now, err := sys.hub.get(ctx, set)
+		if err != nil {
+			return err
+		}
+		for i, part := range parts {
+			if err := is(now, s.clusters[i].name, "status", "clusters", part, "name"); err != nil {
+				return err
+			}
+		}
+		return hasCondition(now, "Ready", "True", "")
+	})
+	s.didf("the set is ready, and says how Argo CD knows each of its clusters")
+
+	s.must(sys.hub.patch(t.Context(), set, `{"spec": {"drain": true}}`))
+	for _, c := range s.clusters {
+		s.await("an empty spoke", func(ctx context.Context) error {
+			return errors.Join(c.pruned(ctx, "guestbook"), sys.hub.hasCondition(ctx, c.user, conditionRegistered, "Draining"))
+		})
+	}
+	s.didf("drained together")
+	s.must(sys.hub.Delete(t.Context(), set))
+	for _, c := range s.clusters {
+		s.await("the end of the registration", func(ctx context.Context) error {
+			if _, err := c.registration(ctx); !errors.Is(err, errNotRegistered) {
+				return errors.Join(err, errors.New("the Secret is still there"))
+			}
+			return isGone(ctx, c.user)
+		})
+	}
+	s.await("the set's end", func(ctx context.Context) error { return isGone(ctx, set) })
+	s.didf("deleted together")
+}
+
 // capiAccount is who plays Cluster API: its kubeadm control plane provider, which writes kubeconfigs.
 const capiAccount = "capi-kubeadm-control-plane-manager"
 
 // TestClusterAPI registers a cluster of Cluster API. Its CRD is the real one; its controllers are played.
 func TestClusterAPI(t *testing.T) {
+	t.Parallel()
 	s := begin(t)
 	folder, err := module(t.Context(), "tools/schemas", "sigs.k8s.io/cluster-api")
 	s.must(err)
