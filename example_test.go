@@ -246,7 +246,7 @@ func TestApplicationSet(t *testing.T) {
 	}{
 		"aks": {
 			reason: "We should deploy to AKS at the server that Azure named, because the kubeconfig says the same.",
-			want:   application{name: "guestbook-team-a.prod", server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443"},
+			want:   application{name: "guestbook-team-a.prod", cluster: "team-a.prod", server: "https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443"},
 		},
 		"claim": {
 			reason: "We should name the Application after a cluster-scoped XR, because the cluster has its name.",
@@ -254,7 +254,7 @@ func TestApplicationSet(t *testing.T) {
 		},
 		"eks": {
 			reason: "We should deploy to EKS at the endpoint of the Cluster, because the ClusterAuth names none.",
-			want:   application{name: "guestbook-team-a.prod", server: "https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com"},
+			want:   application{name: "guestbook-team-a.prod", cluster: "team-a.prod", server: "https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com"},
 		},
 		"gke": {
 			reason: "We should name the Application after a namespaced XR and its namespace, because the cluster's name has both.",
