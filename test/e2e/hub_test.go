@@ -79,8 +79,8 @@ func (s *system) hubRepository(ctx context.Context) error {
 	return nil
 }
 
-// adapt the platform team's repository to what is here: where Git and the charts are, who Argo CD
-// is in the clouds, and, as all clusters share a spoke, a namespace for each cluster.
+// adapt the platform team's repository to what is here: where Git and the charts are, and, as all
+// clusters share a spoke, a namespace for each cluster.
 func (s *system) adapt(work string) error {
 	charts := "http://" + chartsAddr
 	for _, r := range []struct{ under, old, now string }{
