@@ -1,13 +1,11 @@
 package e2e
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"crypto/rand"
 	"flag"
 	"fmt"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -269,32 +267,24 @@ func (p *processes) measured() []*process {
 
 // counted returns the sum of a metric's samples that have labels.
 func counted(ctx context.Context, addr, metric string, labels ...string) (float64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", http.NoBody)
+	lines, err := metricsOf(ctx, "http://"+addr, "^"+metric+"[{ ]")
 	if err != nil {
 		return 0, err
 	}
-	rsp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer rsp.Body.Close()
 	sum := 0.0
-	lines := bufio.NewScanner(rsp.Body)
-	for lines.Scan() {
-		name, value, _ := strings.Cut(lines.Text(), " ")
-		if i := strings.LastIndexByte(lines.Text(), '}'); i >= 0 {
-			name, value = lines.Text()[:i+1], strings.TrimSpace(lines.Text()[i+1:])
-		}
-		if base, _, _ := strings.Cut(name, "{"); base != metric || slices.ContainsFunc(labels, func(l string) bool { return !strings.Contains(name, l) }) {
+	for _, line := range lines {
+		if slices.ContainsFunc(labels, func(l string) bool { return !strings.Contains(line, l) }) {
 			continue
 		}
+		// The values of labels may hold spaces.
+		_, value, _ := strings.Cut(line[strings.LastIndexByte(line, '}')+1:], " ")
 		v, err := strconv.ParseFloat(value, 64)
 		if err != nil {
 			return 0, err
 		}
 		sum += v
 	}
-	return sum, lines.Err()
+	return sum, nil
 }
 
 // table of what the fleet costs.
