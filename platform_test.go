@@ -253,6 +253,44 @@ func trusting(transform, register map[string]any) []string {
 	return out
 }
 
+// TestRevisions checks that no example's user can choose a revision of the Composition: Crossplane
+// would use any that the XR names.
+func TestRevisions(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("example", "*", "definition.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob(filepath.Join("example", "*", "*", "definition.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(len(files), err)
+	}
+	for _, f := range slices.Concat(files, more) {
+		var d struct {
+			Spec struct {
+				Versions []struct {
+					Schema struct {
+						OpenAPIV3Schema struct {
+							Properties map[string]struct {
+								Validations []struct{ Rule string } `json:"x-kubernetes-validations"`
+							}
+						}
+					}
+				}
+			}
+		}
+		if err := yaml.Unmarshal([]byte(read(t, f)), &d); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range d.Spec.Versions {
+			if !slices.ContainsFunc(v.Schema.OpenAPIV3Schema.Properties["spec"].Validations, func(v struct{ Rule string }) bool {
+				return strings.Contains(v.Rule, "compositionUpdatePolicy == 'Automatic'") && strings.Contains(v.Rule, "compositionRevisionSelector")
+			}) {
+				t.Errorf("%s: users can choose a revision", f)
+			}
+		}
+	}
+}
+
 // TestTrusting checks the check of the Compositions.
 func TestTrusting(t *testing.T) {
 	cases := map[string]struct {

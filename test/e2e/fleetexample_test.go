@@ -237,6 +237,18 @@ func TestClusterSet(t *testing.T) {
 	})
 	s.didf("the set is ready, and says how Argo CD knows each of its clusters")
 
+	for _, o := range []*unstructured.Unstructured{set, s.clusters[0].user} {
+		for what, patch := range map[string]string{
+			"keep a revision":   `{"spec": {"crossplane": {"compositionUpdatePolicy": "Manual"}}}`,
+			"choose a revision": `{"spec": {"crossplane": {"compositionRevisionSelector": {"matchLabels": {"a": "b"}}}}}`,
+		} {
+			if err := sys.hub.patch(t.Context(), o, patch); err == nil || !strings.Contains(err.Error(), "the platform chooses") {
+				s.must(fmt.Errorf("a user may %s of a %s: %w", what, o.GetKind(), err))
+			}
+		}
+	}
+	s.didf("a user cannot choose a revision of the Composition")
+
 	s.must(sys.hub.patch(t.Context(), set, `{"spec": {"drain": true}}`))
 	for _, c := range s.clusters {
 		s.await("an empty spoke", func(ctx context.Context) error {

@@ -178,7 +178,7 @@ func (h *gitHub) deployed(c *cluster, revision string) {
 	h.await("the baseline", func(ctx context.Context) error { return h.baseline(ctx, c, revision) })
 	h.await("ready", func(ctx context.Context) error {
 		return errors.Join(sys.hub.hasCondition(ctx, c.user, "Ready", ""), sys.hub.hasCondition(ctx, c.user, conditionRegistered, "Registered"),
-			h.healthy(ctx, "claims"))
+			h.healthy(ctx, "team-a"))
 	})
 	h.didf("%s %s: registered, and its baseline Synced and Healthy from %s", c.user.GetKind(), c.name, revision)
 }
@@ -417,7 +417,7 @@ func (h *gitHub) removed(c *cluster) {
 		if _, err := c.registration(ctx); !errors.Is(err, errNotRegistered) {
 			return errors.Join(err, errors.New("the Secret is still there"))
 		}
-		return errors.Join(isGone(ctx, append(composed, c.user)...), h.healthy(ctx, "hub", "claims"))
+		return errors.Join(isGone(ctx, append(composed, c.user)...), h.healthy(ctx, "hub", "team-a"))
 	})
 	h.didf("removed: %s and its %d composed resources are gone", c.user.GetKind(), len(composed))
 }

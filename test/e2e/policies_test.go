@@ -140,7 +140,7 @@ func (s *scenario) ownedBy(editor *controlPlane, namespace string) owned {
 		object:   newObject(namespace, "mine", "ProviderConfig", "team"),
 		config:   newConfig(namespace, "team"),
 	}
-	o.nodePool.Object["spec"] = map[string]any{"forProvider": map[string]any{"nodeCount": int64(1)}}
+	o.nodePool.Object["spec"] = map[string]any{"forProvider": map[string]any{"nodeCount": int64(1)}, "providerConfigRef": teamConfig()}
 	s.must(sys.hub.apply(s.Context(), o.config))
 	s.must(editor.apply(s.Context(), o.secret, o.nodePool, o.object))
 	s.Cleanup(func() {
@@ -165,6 +165,9 @@ func newObject(namespace, name, configKind, config string) *unstructured.Unstruc
 	}
 	return o
 }
+
+// teamConfig refers to the ProviderConfig that the platform team made for a namespace.
+func teamConfig() map[string]any { return map[string]any{"kind": "ProviderConfig", "name": "team"} }
 
 // newConfig is a ProviderConfig of a tenant's own. Its Secret does not exist.
 func newConfig(namespace, name string) *unstructured.Unstructured {
@@ -214,6 +217,8 @@ func (s *scenario) attacks(editor *controlPlane, c *cluster, own owned) []attemp
 		o.SetAnnotations(map[string]string{compositionKey: "cluster"})
 		return o
 	}
+	forged := marked(object(gkeVersion, "Cluster", ns, "forged"))
+	forged.Object["spec"] = map[string]any{"providerConfigRef": teamConfig()}
 	reserved := "prod" + reservedSuffix
 
 	p := "crossplane-connection-secrets"
@@ -239,7 +244,7 @@ func (s *scenario) attacks(editor *controlPlane, c *cluster, own owned) []attemp
 
 	p, m = "crossplane-connection-secret-names", "names that end in "+reservedSuffix+" are reserved for the connection Secrets of composed clusters"
 	asking := object(gkeVersion, "NodePool", ns, "asking")
-	asking.Object["spec"] = map[string]any{"writeConnectionSecretToRef": map[string]any{"name": reserved}}
+	asking.Object["spec"] = map[string]any{"providerConfigRef": teamConfig(), "writeConnectionSecretToRef": map[string]any{"name": reserved}}
 	add(p, m, "have a provider publish to a reserved name", creating(editor, asking))
 	add(p, m, "the same, of a resource that is there", patching(editor, own.nodePool, `{"spec": {"writeConnectionSecretToRef": {"name": "`+reserved+`"}}}`))
 	claim := ofKind("ClaimedGKE", ns, "asking")
@@ -266,11 +271,15 @@ func (s *scenario) attacks(editor *controlPlane, c *cluster, own owned) []attemp
 	add(p, m, "change its status", patchingStatus(editor, registration, `{"status": {"atProvider": {"manifest": {"data": {"server": "e30="}}}}}`))
 	add(p, m, "delete it", deleting(editor, registration))
 	m = "this resource says that it is composed"
-	add(p, m, "create a cluster that says it is composed", creating(editor, marked(object(gkeVersion, "Cluster", ns, "forged"))))
+	add(p, m, "create a cluster that says it is composed", creating(editor, forged))
 	add(p, m, "create an Object that says it is composed", creating(editor, marked(newObject(ns, "forged", "ProviderConfig", "team"))))
 	add(p, m, "have a resource say it is composed", patching(editor, own.nodePool, `{"metadata": {"labels": {"`+compositeKey+`": "guarded"}}}`))
 
-	p, m = "crossplane-provider-kubernetes", "an Object of yours must not use a ClusterProviderConfig"
+	p, m = "crossplane-provider-kubernetes", "a resource of yours must not use a ClusterProviderConfig"
+	theirs := object(gkeVersion, "Cluster", ns, "theirs")
+	theirs.SetAnnotations(map[string]string{"crossplane.io/external-name": "another-teams"})
+	add(p, m, "take another team's cluster by its name in the cloud", creating(editor, theirs))
+	add(p, m, "have a managed resource use the provider's identity", patching(editor, own.nodePool, `{"spec": {"providerConfigRef": {"kind": "ClusterProviderConfig", "name": "default"}}}`))
 	add(p, m, "create an Object with Argo CD's ClusterProviderConfig", creating(editor, newObject(ns, "spy", "ClusterProviderConfig", "argocd")))
 	add(p, m, "create an Object with the default ProviderConfig", creating(editor, newObject(ns, "spy", "", "")))
 	add(p, m, "have an Object use Argo CD's ClusterProviderConfig", patching(editor, own.object, `{"spec": {"providerConfigRef": {"kind": "ClusterProviderConfig", "name": "argocd"}}}`))
@@ -280,7 +289,7 @@ func (s *scenario) attacks(editor *controlPlane, c *cluster, own owned) []attemp
 		"providerConfigRef": map[string]any{"kind": "ClusterProviderConfig", "name": "argocd"},
 	}
 	add(p, m, "observe all of Argo CD's Secrets", creating(editor, collection))
-	m = "only the platform team writes ProviderConfigs of provider-kubernetes"
+	m = "only the platform team writes ProviderConfigs"
 	identity := object(objectsVersion, "ProviderConfig", ns, "identity")
 	identity.Object["spec"] = map[string]any{"credentials": map[string]any{"source": "InjectedIdentity"}}
 	add(p, m, "create a ProviderConfig with the provider's identity", creating(editor, identity))
@@ -314,7 +323,7 @@ func (s *scenario) rights(editor *controlPlane, c *cluster, own owned) []attempt
 		}
 	}
 	named := object(gkeVersion, "NodePool", ns, "named")
-	named.Object["spec"] = map[string]any{"writeConnectionSecretToRef": map[string]any{"name": "named"}}
+	named.Object["spec"] = map[string]any{"providerConfigRef": teamConfig(), "writeConnectionSecretToRef": map[string]any{"name": "named"}}
 	details := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: connectionSecret(mr).Name}}
 	return []attempt{
 		{what: "create an XR", try: creating(editor, ofKind("TeamGKE", ns, "another"))},
@@ -327,7 +336,7 @@ func (s *scenario) rights(editor *controlPlane, c *cluster, own owned) []attempt
 		{what: "create a Secret", try: creating(editor, newSecret(ns, "another", corev1.SecretTypeOpaque, nil))},
 		{what: "change a Secret", try: patching(editor, own.secret, `{"data": {"key": "e30="}}`)},
 		{what: "delete a Secret", try: deleting(editor, own.secret)},
-		{what: "create a managed resource", try: creating(editor, named)},
+		{what: "create a managed resource with the namespace's ProviderConfig", try: creating(editor, named)},
 		{what: "change a managed resource", try: patching(editor, own.nodePool, `{"spec": {"forProvider": {"nodeCount": 2}}}`)},
 		{what: "delete a managed resource", try: deleting(editor, own.nodePool)},
 		{what: "create an Object with the namespace's ProviderConfig", try: creating(editor, newObject(ns, "another", "ProviderConfig", "team"))},
