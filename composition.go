@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/crossplane/function-sdk-go/errors"
@@ -87,6 +89,7 @@ func newComposition(id identity, was *registration, c *argocd.Cluster, out *v1be
 		policies:   out.ManagementPolicies(),
 		watch:      out.ArgoCD == v1beta1.ArgoCDRemote,
 	}
+	comp.clear(was)
 	// Crossplane never renames a composed resource.
 	if was != nil && was.resource != nil && was.kind == kindObject {
 		if n := stringAt(was.resource, "metadata", "name"); n != "" {
@@ -94,4 +97,19 @@ func newComposition(id identity, was *registration, c *argocd.Cluster, out *v1be
 		}
 	}
 	return comp, nil
+}
+
+// clear gives what Argo CD reads of the Secret, and is not composed, an empty value. Server-side apply
+// leaves out only what nobody else has written; of what has another value, it makes this the only
+// writer. Once the value is empty, it is left out.
+func (c *composition) clear(was *registration) {
+	if was == nil {
+		return
+	}
+	data := structAt(c.manifest, "data").GetFields()
+	for k, v := range structAt(was.secret, "data").GetFields() {
+		if _, composed := data[k]; !composed && v.GetStringValue() != "" && slices.Contains(argocd.DataKeys(), k) {
+			data[k] = structpb.NewStringValue("")
+		}
+	}
 }

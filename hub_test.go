@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
+
+	"github.com/crossplane-contrib/function-argocd-cluster/internal/argocd"
 )
 
 // A hub simulates Crossplane, provider-kubernetes and the API server: what the function
@@ -46,6 +48,9 @@ type hub struct {
 	// unable has Crossplane not read Secrets for functions. remote has Objects write their
 	// Secrets elsewhere.
 	unable, remote bool
+
+	// others are the keys of Secrets' data that somebody else wrote, by the Secret's key and theirs.
+	others map[string]bool
 
 	// conditions of the XR.
 	conditions map[string]*fnv1.Condition
@@ -79,6 +84,7 @@ statusFieldPath: status.argocd
 		resources:     map[string]observation{"cluster": {resource: aks, details: map[string]string{"kubeconfig": kubeconfig}}},
 		secrets:       map[string]*structpb.Struct{},
 		registrations: map[string]*structpb.Struct{},
+		others:        map[string]bool{},
 		conditions:    map[string]*fnv1.Condition{},
 	}
 }
@@ -94,6 +100,7 @@ func plainHub(xr, kubeconfig, input string) *hub {
 func (h *hub) copy() *hub {
 	c := *h
 	c.resources, c.secrets, c.registrations, c.conditions = maps.Clone(h.resources), maps.Clone(h.secrets), maps.Clone(h.registrations), maps.Clone(h.conditions)
+	c.others = maps.Clone(h.others)
 	return &c
 }
 
@@ -311,7 +318,20 @@ func (h *hub) store(manifest *structpb.Struct) {
 	old := h.secrets[key]
 	secret := clone(manifest)
 	if old != nil {
-		if covers(old, manifest) {
+		// What somebody else wrote stays until it has another value.
+		same := covers(old, manifest)
+		data := structAt(secret, "data").GetFields()
+		for k, v := range structAt(old, "data").GetFields() {
+			_, ok := data[k]
+			switch {
+			case !ok && h.others[key+"/"+k]:
+				data[k] = v
+			case !ok && slices.Contains(argocd.DataKeys(), k):
+				same = false
+			}
+			h.others[key+"/"+k] = h.others[key+"/"+k] && data[k].GetStringValue() == v.GetStringValue()
+		}
+		if same {
 			return
 		}
 		for _, f := range []string{"labels", "annotations"} {

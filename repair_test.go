@@ -38,12 +38,11 @@ func TestRepair(t *testing.T) {
 		change change
 		want   repaired
 	}{
-		"Deleted":     {"We should have a deleted Secret made again, because Argo CD deletes the Applications without it.", deleted, repaired{"FALSE/Registering", "READY_FALSE", "absent-after-1"}},
-		"Label":       {"We should not be ready, because Argo CD does not find a Secret without its label.", without("labels", "argocd.argoproj.io/secret-type"), repaired{"FALSE/Registering", "READY_FALSE", "differs-at-2"}},
-		"Config":      {"We should have a broken config replaced, because it stops every ApplicationSet.", data("config", "e30"), repaired{"FALSE/Registering", "READY_TRUE", "differs-at-2"}},
-		"OtherLabel":  {"We should have a label restored, because ApplicationSets select by it.", without("labels", "environment"), repaired{"FALSE/Registering", "READY_TRUE", "differs-at-2"}},
-		"Annotation":  {"We should have our mark restored, because it says whose the Secret is.", without("annotations", annotationComposite), repaired{"FALSE/Registering", "READY_TRUE", "differs-at-2"}},
-		"ForeignData": {"We should have a shard removed that somebody added, because Argo CD reads it.", data("shard", "MQ=="), repaired{"FALSE/Registering", "READY_TRUE", "differs-at-2"}},
+		"Deleted":    {"We should have a deleted Secret made again, because Argo CD deletes the Applications without it.", deleted, repaired{"FALSE/Registering", "READY_FALSE", "absent-after-1"}},
+		"Label":      {"We should not be ready, because Argo CD does not find a Secret without its label.", without("labels", "argocd.argoproj.io/secret-type"), repaired{"FALSE/Registering", "READY_FALSE", "differs-at-2"}},
+		"Config":     {"We should have a broken config replaced, because it stops every ApplicationSet.", data("config", "e30"), repaired{"FALSE/Registering", "READY_TRUE", "differs-at-2"}},
+		"OtherLabel": {"We should have a label restored, because ApplicationSets select by it.", without("labels", "environment"), repaired{"FALSE/Registering", "READY_TRUE", "differs-at-2"}},
+		"Annotation": {"We should have our mark restored, because it says whose the Secret is.", without("annotations", annotationComposite), repaired{"FALSE/Registering", "READY_TRUE", "differs-at-2"}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -62,6 +61,28 @@ func TestRepair(t *testing.T) {
 			h.checkRepair(t, "We should be done, because the provider has repaired it.", h.reconcile(t), repaired{"TRUE/Registered", "READY_TRUE", ""})
 		})
 	}
+	t.Run("ForeignData", func(t *testing.T) {
+		h, before := registered(t, tokenKubeconfig("canary-good"))
+		data("shard", "MQ==")(h)
+		h.others[key+"/shard"] = true
+		h.down = true
+		s := h.reconcile(t)
+		h.checkRepair(t, "We should have a shard emptied that somebody added, because Argo CD reads it.", s, repaired{"FALSE/Registering", "READY_TRUE", "differs-at-2"})
+		emptied := before.DeepCopy()
+		emptied.Data["shard"] = []byte{}
+		if diff := cmp.Diff(emptied, secretOf(t, s)); diff != "" {
+			t.Errorf("We should write what is to be removed, because the apiserver removes only what nobody else wrote. -want, +got:\n%s", diff)
+		}
+		h.down = false
+		for range 3 {
+			h.provide("argocd-cluster")
+			s = h.reconcile(t)
+		}
+		h.checkRepair(t, "We should be done, because the provider has removed it.", s, repaired{"TRUE/Registered", "READY_TRUE", ""})
+		if _, ok := structAt(h.secrets[key], "data").GetFields()["shard"]; ok {
+			t.Error("We should have removed the shard, because the input gives none.")
+		}
+	})
 	t.Run("Foreign", func(t *testing.T) {
 		h, _ := registered(t, tokenKubeconfig("canary-good"))
 		h.edit(key, func(s *structpb.Struct) {
