@@ -83,6 +83,13 @@ func (f *Function) register(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionR
 	}
 	p.describe()
 	p.connect(req)
+	if p.was.isHandedOver() && p.forbidden != "" {
+		// Nothing is composed yet, and the Secret stays as it is.
+		var all problems
+		all.add(p.connErr)
+		all.add(&problem{reason: reasonRegistering, message: "Secret " + p.id.secretName() + " is not taken over until then: " + p.forbidden})
+		return p.reporter.problem(all)
+	}
 	if p.was == nil {
 		// The first time, everything must be known.
 		if all := p.unknown(); len(all) > 0 {

@@ -78,8 +78,12 @@ func (p *pass) identify(req *fnv1.RunFunctionRequest) error {
 	}
 	if p.was == nil {
 		p.secret = p.secrets.secret(requirementSecret, p.want.namespace, p.want.name)
-		if ownerOf(p.secret.secret) == p.xr.identity() {
+		handed := p.handedOver(req)
+		switch {
+		case ownerOf(p.secret.secret) == p.xr.identity():
 			p.was = secretRegistration(resourceName, p.want, p.secret.secret)
+		case handed != nil:
+			p.was = secretRegistration(resourceName, p.want, handed)
 		}
 	} else {
 		p.secret = p.secrets.secret(requirementSecret, p.was.namespace, p.was.name)
@@ -101,6 +105,28 @@ func (p *pass) identify(req *fnv1.RunFunctionRequest) error {
 		p.was.withSecret(p.secret)
 	}
 	return p.checkOtherSteps()
+}
+
+// handedOver returns the Secret that somebody gave to the XR, and that has another name than the one
+// that is wanted; nil if there is none, or more than one. What a composed resource holds is another
+// step's.
+func (p *pass) handedOver(req *fnv1.RunFunctionRequest) *structpb.Struct {
+	if !p.secrets.enabled || p.want.cluster == "" {
+		return nil
+	}
+	all, _ := p.secrets.clusters(requirementHandedOver, p.want.namespace, labelCluster, argocd.ClusterLabel(p.want.cluster))
+	all = slices.DeleteFunc(all, func(s *structpb.Struct) bool { return ownerOf(s) != p.xr.identity() })
+	if len(all) != 1 {
+		return nil
+	}
+	for _, state := range []*fnv1.State{req.GetObserved(), req.GetDesired()} {
+		for n, r := range state.GetResources() {
+			if other := registrationIn(n, r); other != nil && isNamed(all[0], other.namespace, other.name) {
+				return nil
+			}
+		}
+	}
+	return all[0]
 }
 
 func (p *pass) isRemote() bool { return p.in.Output.ArgoCD == v1beta1.ArgoCDRemote }

@@ -174,8 +174,9 @@ func registrationIn(resourceName string, r *fnv1.Resource) *registration {
 // observe returns the registration that exists. It is what is composed under the name that
 // the input gives. If there is none, it is what was composed for this XR under another
 // name, if no earlier step desires that, and it has the Secret, the cluster's name or the
-// source that this step wants: a changed name must not cost the registration. It is nil if
-// nothing is composed, and an error if something else is.
+// source that this step wants: a changed name must not cost the registration, and neither must
+// this step in place of one that composed the Secret itself. It is nil if nothing is composed, and
+// an error if something else is.
 func observe(req *fnv1.RunFunctionRequest, resourceName, source, conditionType string, xr *composite, want identity) (*registration, error) {
 	observed := req.GetObserved().GetResources()
 	if res := resourceOf(observed[resourceName]); res != nil {
@@ -209,7 +210,7 @@ func formerRegistration(req *fnv1.RunFunctionRequest, source, conditionType stri
 		if _, desired := req.GetDesired().GetResources()[n]; desired {
 			continue
 		}
-		if r := registrationIn(n, observed[n]); r != nil && r.mark() == xr.identity() {
+		if r := registrationIn(n, observed[n]); r != nil && (r.mark() == xr.identity() || r.isTemplate(want)) {
 			others = append(others, r)
 		}
 	}
@@ -231,6 +232,17 @@ func formerRegistration(req *fnv1.RunFunctionRequest, source, conditionType stri
 // mark returns which XR's the registration says that it is.
 func (r *registration) mark() string {
 	return stringAt(r.manifest, "metadata", "annotations", annotationComposite)
+}
+
+// isTemplate reports whether a step that knows nothing of marks composed the registration, for the
+// Argo CD of the one that is wanted.
+func (r *registration) isTemplate(want identity) bool {
+	return r.mark() == "" && r.isCluster() && r.kind == want.kind && r.namespace == want.namespace && r.config == want.config
+}
+
+// isHandedOver reports whether somebody gave a Secret to the XR, and the function has not written it.
+func (r *registration) isHandedOver() bool {
+	return r != nil && r.resource == nil && stringAt(r.secret, "metadata", "labels", labelState) == ""
 }
 
 // isCluster reports whether the Secret is one of Argo CD's clusters.
@@ -263,9 +275,17 @@ func (r *registration) complete(want identity) *registration {
 }
 
 // secretRegistration returns the registration of a Secret whose composed resource is not
-// observed: an XR's user may have taken it out of the XR's references.
+// observed: an XR's user may have taken it out of the XR's references, or somebody may have handed
+// the Secret over.
 func secretRegistration(resourceName string, want identity, secret *structpb.Struct) *registration {
-	r := &registration{resourceName: resourceName, identity: want, manifest: secretManifest(secret), secret: secret, read: true}
+	want.name = stringAt(secret, "metadata", "name")
+	r := &registration{resourceName: resourceName, identity: want, secret: secret, read: true}
+	if r.isHandedOver() {
+		// The label says whose the Secret is to be, and not how Argo CD knows the cluster.
+		r.secret = proto.CloneOf(secret)
+		delete(structAt(r.secret, "metadata", "labels").GetFields(), labelCluster)
+	}
+	r.manifest = secretManifest(r.secret)
 	r.cluster = r.data("name")
 	return r
 }

@@ -29,6 +29,10 @@ const (
 	// name and with its server.
 	requirementCluster = "clusters-of-the-same-name"
 	requirementServer  = "clusters-of-the-same-server"
+
+	// requirementHandedOver are those with the cluster's name in their label, where nothing is composed:
+	// one may have been handed over to the XR. What requirementCluster selects depends on that one.
+	requirementHandedOver = "handed-over-clusters"
 )
 
 // A reader has Crossplane read Secrets. What it requires does not depend on the answers

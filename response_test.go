@@ -24,6 +24,7 @@ func TestRequirements(t *testing.T) {
 		clusterSecret = "cluster-secret: v1 Secret argocd/cluster-prod-x7k2p"
 		sameName      = "clusters-of-the-same-name: " + clusters + "argocd.fn.crossplane.io/cluster=prod-x7k2p"
 		sameServer    = "clusters-of-the-same-server: " + clusters + "argocd.fn.crossplane.io/server=5bcbdb7eae9de77136473175c39f5829"
+		handedOver    = "handed-over-clusters: " + clusters + "argocd.fn.crossplane.io/cluster=prod-x7k2p"
 		connection    = "kubeconfig: v1 Secret ns/conn"
 	)
 	type want struct {
@@ -78,12 +79,12 @@ func TestRequirements(t *testing.T) {
 		"Registering": {
 			reason: "We should look at the cluster each minute until it is registered, because Crossplane does not watch for that.",
 			xr:     legacyXR, cluster: aks, details: details, capabilities: advertised,
-			want: want{requires: []string{clusterSecret, sameName, sameServer, connection}, condition: "FALSE/Registering", ready: "READY_FALSE"},
+			want: want{requires: []string{clusterSecret, sameName, sameServer, handedOver, connection}, condition: "FALSE/Registering", ready: "READY_FALSE"},
 		},
 		"Waiting": {
 			reason: "We should watch the connection Secret before it exists, because we wait for it.",
 			xr:     legacyXR, cluster: aks, capabilities: advertised,
-			want: want{requires: []string{clusterSecret, connection}, condition: "FALSE/WaitingForKubeconfig"},
+			want: want{requires: []string{clusterSecret, handedOver, connection}, condition: "FALSE/WaitingForKubeconfig"},
 		},
 		"Registered": {
 			reason: "We should wait for a change once the cluster is registered, because all that it depends on is watched.",
@@ -125,6 +126,7 @@ func TestRequirements(t *testing.T) {
 				"cluster-secret: v1 Secret argocd/cluster-team-a.prod",
 				"clusters-of-the-same-name: " + clusters + "argocd.fn.crossplane.io/cluster=team-a.prod",
 				sameServer,
+				"handed-over-clusters: " + clusters + "argocd.fn.crossplane.io/cluster=team-a.prod",
 				"kubeconfig: v1 Secret team-a/conn",
 			}},
 		},
