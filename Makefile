@@ -30,6 +30,7 @@ ENGINE        := $(BIN)/crossplane-core
 ENGINE_V1     := $(BIN)/crossplane-core-v1
 PATCH         := $(BIN)/function-patch-and-transform
 AUTO_READY    := $(BIN)/function-auto-ready
+GO_TEMPLATING := $(BIN)/function-go-templating
 CRANE         := $(BIN)/crane
 GOLANGCI_LINT := $(BIN)/golangci-lint
 ACTIONLINT    := $(BIN)/actionlint
@@ -162,7 +163,7 @@ demo: e2e-programs ## Make a hub from Git, commit a cluster, say what happens, a
 
 # The modules are for the CRDs and roles in them.
 .PHONY: e2e-programs
-e2e-programs: e2e-needs $(XPKGS) $(KUBERNETES) $(ENGINE) $(ENGINE_V1) $(PROVIDER) $(PROVIDER_V1_3) $(ARGOCD) $(PATCH) $(AUTO_READY) $(STATE_METRICS) $(HELM)
+e2e-programs: e2e-needs $(XPKGS) $(KUBERNETES) $(ENGINE) $(ENGINE_V1) $(PROVIDER) $(PROVIDER_V1_3) $(ARGOCD) $(PATCH) $(AUTO_READY) $(GO_TEMPLATING) $(STATE_METRICS) $(HELM)
 	cd tools/core && $(GO) mod download github.com/crossplane/crossplane/v2
 	cd tools/core-v1 && $(GO) mod download github.com/crossplane/crossplane
 	cd tools/provider-kubernetes && $(GO) mod download github.com/crossplane-contrib/provider-kubernetes
@@ -277,6 +278,9 @@ $(PATCH): tools/patch-and-transform/go.mod tools/patch-and-transform/go.sum
 
 $(AUTO_READY): tools/auto-ready/go.mod tools/auto-ready/go.sum
 	$(call tool,tools/auto-ready,github.com/crossplane/function-auto-ready,,a minute)
+
+$(GO_TEMPLATING): tools/go-templating/go.mod tools/go-templating/go.sum
+	$(call tool,tools/go-templating,github.com/crossplane-contrib/function-go-templating,,a minute)
 
 $(BIN)/etcd: tools/kubernetes/go.mod tools/kubernetes/go.sum
 	$(call tool,tools/kubernetes,go.etcd.io/etcd/server/v3,,a minute)

@@ -28,6 +28,7 @@ var functionIPs = map[string]string{
 	"function-patch-and-transform": "127.0.1.2",
 	"function-auto-ready":          "127.0.1.3",
 	staticName:                     "127.0.1.4",
+	"function-go-templating":       "127.0.1.5",
 }
 
 // kubelet stands in for the hub's nodes. Crossplane's package manager makes a

@@ -23,6 +23,7 @@ import (
 var sources = []struct{ pin, module, folder string }{
 	{"tools/auto-ready", "github.com/crossplane/function-auto-ready", "package/input"},
 	{"tools/core", "github.com/crossplane/crossplane/v2", "cluster/crds"},
+	{"tools/go-templating", "github.com/crossplane-contrib/function-go-templating", "package/input"},
 	{"tools/patch-and-transform", "github.com/crossplane-contrib/function-patch-and-transform", "package/input"},
 	{"tools/provider-kubernetes", "github.com/crossplane-contrib/provider-kubernetes", "package/crds"},
 	{"tools/schemas", "github.com/kyverno/kyverno", "config/crds/policies.kyverno.io"},
