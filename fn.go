@@ -83,16 +83,12 @@ func (f *Function) register(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionR
 	}
 	p.describe()
 	p.connect(req)
-	if p.was.isHandedOver() && p.forbidden != "" {
-		// Nothing is composed yet, and the Secret stays as it is.
-		var all problems
-		all.add(p.connErr)
-		all.add(&problem{reason: reasonRegistering, message: "Secret " + p.id.secretName() + " is not taken over until then: " + p.forbidden})
-		return p.reporter.problem(all)
-	}
-	if p.was == nil {
+	if p.was == nil || p.was.isHandedOver(xr) {
 		// The first time, everything must be known.
 		if all := p.unknown(); len(all) > 0 {
+			if p.was != nil {
+				all.add(&problem{reason: reasonRegistering, message: "Secret " + p.was.secretName() + " is not taken over until then"})
+			}
 			return p.reporter.problem(all)
 		}
 	}

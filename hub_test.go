@@ -316,7 +316,7 @@ func (h *hub) provide(name string) {
 func (h *hub) store(manifest *structpb.Struct) {
 	key := stringAt(manifest, "metadata", "namespace") + "/" + stringAt(manifest, "metadata", "name")
 	old := h.secrets[key]
-	secret := clone(manifest)
+	secret := clone(withoutStringData(manifest))
 	if old != nil {
 		// What somebody else wrote stays until it has another value.
 		same := covers(old, manifest)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -35,7 +36,7 @@ func movedFrom(t *testing.T, secret *structpb.Struct) movedSecret {
 func handMade(t *testing.T, name, cluster, config, metadata string) *structpb.Struct {
 	t.Helper()
 	return mustStruct(t, fmt.Sprintf(`{apiVersion: v1, kind: Secret, type: Opaque,
-metadata: {namespace: argocd, name: %s, uid: by-hand, resourceVersion: "1", labels: {argocd.argoproj.io/secret-type: cluster, foreign-tier: gold%s},
+metadata: {namespace: argocd, name: %s, uid: by-hand, resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z", labels: {argocd.argoproj.io/secret-type: cluster, foreign-tier: gold%s},
 data: {name: %s, server: %s, config: %s, project: %s, shard: %s}}`, name, metadata,
 		base64Of(cluster), base64Of("https://api.example.org"), base64Of(config), base64Of("payments"), base64Of("3")))
 }
@@ -95,17 +96,17 @@ func TestHandedOver(t *testing.T) {
 			composed: "argocd.by-hand",
 			want:     movedSecret{UID: "by-hand", Cluster: "production", Foreign: "gold", Token: "canary-good", Project: "payments", Shard: "3"},
 		},
-		"OnlyLabelled": {
-			reason: "We should not take over a Secret that does not name the XR.",
-			secret: "by-hand", metadata: ", argocd.fn.crossplane.io/cluster: prod-x7k2p}", cluster: "production",
-			composed: "argocd.cluster-prod-x7k2p",
-			want:     movedSecret{UID: "by-hand", Cluster: "production", Foreign: "gold", Token: "canary-by-hand", Project: "payments", Shard: "3"},
+		"NoName": {
+			reason: "We should name a cluster that Argo CD has no name for.",
+			secret: "by-hand", metadata: ", argocd.fn.crossplane.io/cluster: prod-x7k2p" + marked, cluster: "",
+			composed: "argocd.by-hand",
+			want:     movedSecret{UID: "by-hand", Cluster: "prod-x7k2p", Foreign: "gold", Token: "canary-good"},
 		},
-		"MarkedAsAnothers": {
-			reason: "We should not take over a Secret that names another XR.",
-			secret: "by-hand", metadata: ", argocd.fn.crossplane.io/cluster: prod-x7k2p}, annotations: {argocd.fn.crossplane.io/composite: XAKSCluster.platform.example.org/other}", cluster: "production",
-			composed: "argocd.cluster-prod-x7k2p",
-			want:     movedSecret{UID: "by-hand", Cluster: "production", Foreign: "gold", Token: "canary-by-hand", Project: "payments", Shard: "3"},
+		"OursBefore": {
+			reason: "We should keep Argo CD's name of the cluster, because the label says whose the Secret is to be, whoever had it.",
+			secret: "by-hand", metadata: ", argocd.fn.crossplane.io/state: active, crossplane.io/composite: other, argocd.fn.crossplane.io/cluster: prod-x7k2p" + marked, cluster: "production",
+			composed: "argocd.by-hand",
+			want:     movedSecret{UID: "by-hand", Cluster: "production", Foreign: "gold", Token: "canary-good"},
 		},
 	}
 	for name, tc := range cases {
@@ -123,21 +124,97 @@ func TestHandedOver(t *testing.T) {
 	}
 }
 
-// TestTakesOneOver checks that a step does not take over what is another step's, or one of several
-// Secrets.
-func TestTakesOneOver(t *testing.T) {
-	const metadata = ", argocd.fn.crossplane.io/cluster: second}, annotations: {" + markOfProd + "}"
-	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "cluster: {name: second}")
-	h.give(handMade(t, "a", "a", byHandConfig, metadata))
-	h.give(handMade(t, "b", "b", byHandConfig, metadata))
-	h.settle(t)
-	for _, name := range []string{"a", "b"} {
-		if got := movedFrom(t, h.secrets["argocd/"+name]).Token; got != "canary-by-hand" {
-			t.Errorf("We should take over neither of two Secrets, because either may be the cluster's: %s has the token %s", name, got)
-		}
+// TestNotHandedOver checks that a Secret stays as it is, and the cluster is not registered beside it,
+// while it cannot be taken over.
+func TestNotHandedOver(t *testing.T) {
+	const (
+		label  = ", argocd.fn.crossplane.io/cluster: prod-x7k2p"
+		marked = label + "}, annotations: {" + markOfProd + "}"
+		others = label + "}, annotations: {argocd.fn.crossplane.io/composite: XAKSCluster.platform.example.org/other}"
+	)
+	kubeconfig := tokenKubeconfig("canary-good")
+	type want struct{ Condition, Message string }
+	cases := map[string]struct {
+		reason, kubeconfig, xr string
+		secrets                []*structpb.Struct
+		change                 change
+		want                   want
+	}{
+		"NoKubeconfig": {
+			reason:  "We should leave the old credentials where they are, because nobody gave them to the XR's namespace.",
+			secrets: []*structpb.Struct{handMade(t, "by-hand", "production", byHandConfig, marked)},
+			want:    want{"FALSE/WaitingForKubeconfig", "Secret argocd/by-hand is not taken over until then"},
+		},
+		"Forbidden": {
+			reason:  "We should leave credentials that the input forbids, because Argo CD works with them.",
+			secrets: []*structpb.Struct{handMade(t, "cluster-prod-x7k2p", "prod-x7k2p", `{"tlsClientConfig":{"insecure":true},"bearerToken":"canary-by-hand"}`, "}, annotations: {"+markOfProd+"}")},
+			want:    want{"FALSE/WaitingForKubeconfig", "Secret argocd/cluster-prod-x7k2p is not taken over until then"},
+		},
+		"ServerOfAnother": {
+			reason: "We should wait for the other registration, because Argo CD cannot have a server twice.", kubeconfig: kubeconfig,
+			secrets: []*structpb.Struct{handMade(t, "by-hand", "production", byHandConfig, marked)},
+			change: func(h *hub) {
+				other := plainHub(strings.ReplaceAll(legacyXR, "prod-x7k2p", "other"), kubeconfig, "")
+				other.registered(t)
+				other.edit("argocd/cluster-other", func(s *structpb.Struct) {
+					structAt(s, "metadata").Fields["creationTimestamp"] = structpb.NewStringValue("2020-01-01T00:00:00Z")
+				})
+				h.secrets["argocd/cluster-other"] = other.secrets["argocd/cluster-other"]
+			},
+			want: want{"FALSE/ServerConflict", "Argo CD already has a cluster with this server: Secret argocd/cluster-other"},
+		},
+		"BadName": {
+			reason: "We should not give the cluster another name, because Argo CD would delete its Applications.", kubeconfig: kubeconfig,
+			secrets: []*structpb.Struct{handMade(t, "by-hand", "production\n", byHandConfig, marked)},
+			want:    want{"FALSE/InvalidField", `The cluster's name in Secret argocd/by-hand, "production\n", must not begin or end with a space`},
+		},
+		"Two": {
+			reason: "We should take over neither of two Secrets, because either may be the cluster's.", kubeconfig: kubeconfig,
+			secrets: []*structpb.Struct{handMade(t, "a", "a", byHandConfig, marked), handMade(t, "b", "b", byHandConfig, marked)},
+			want:    want{"FALSE/NameConflict", "2 Secrets are handed over to this XR"},
+		},
+		"OnlyLabelled": {
+			reason: "We should not take over a Secret that does not name the XR.", kubeconfig: kubeconfig,
+			secrets: []*structpb.Struct{handMade(t, "by-hand", "production", byHandConfig, label+"}")},
+			want:    want{"FALSE/NameConflict", "annotate the Secret with " + markOfProd},
+		},
+		"MarkedAsAnothers": {
+			reason: "We should not take over a Secret that names another XR.", kubeconfig: kubeconfig,
+			secrets: []*structpb.Struct{handMade(t, "by-hand", "production", byHandConfig, others)},
+			want:    want{"FALSE/NameConflict", "Secret argocd/by-hand already belongs to XAKSCluster.platform.example.org/other"},
+		},
 	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			h := plainHub(legacyXR, tc.kubeconfig, "")
+			before := map[string]map[string]any{}
+			for _, s := range tc.secrets {
+				h.give(s)
+			}
+			if tc.change != nil {
+				tc.change(h)
+			}
+			for k, s := range h.secrets {
+				before[k] = s.AsMap()
+			}
+			s := h.settle(t)
+			if verdict(s) != tc.want.Condition || !says(s.Message, tc.want.Message) || s.Composed != nil {
+				t.Errorf("%s\nwant %v and nothing composed, got %s: %s", tc.reason, tc.want, verdict(s), s.Message)
+			}
+			after := map[string]map[string]any{}
+			for k, s := range h.secrets {
+				after[k] = s.AsMap()
+			}
+			if diff := cmp.Diff(before, after); diff != "" {
+				t.Errorf("%s\n-before, +after:\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
 
-	h = plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+// TestNotAnothers checks that a step does not take over what is another step's.
+func TestNotAnothers(t *testing.T) {
+	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
 	h.registered(t)
 	s := h.twoSteps(t, "", "cluster: {name: prod-x7k2p}\noutput: {name: other, resourceName: second}")
 	if verdict(s) != "FALSE/NameConflict" || s.Composed != nil {
@@ -145,68 +222,69 @@ func TestTakesOneOver(t *testing.T) {
 	}
 }
 
-// TestHandedOverTooEarly checks that a Secret which was given to an XR stays as it is while there are
-// no credentials for it that the input allows.
-func TestHandedOverTooEarly(t *testing.T) {
-	const config = `{"tlsClientConfig":{"insecure":true},"bearerToken":"canary-by-hand"}`
+// TestHandedOverLater checks that a Secret which was given to an XR is taken over when there is a
+// kubeconfig.
+func TestHandedOverLater(t *testing.T) {
 	h := plainHub(legacyXR, "", "")
-	h.give(handMade(t, "cluster-prod-x7k2p", "prod-x7k2p", config, "}, annotations: {"+markOfProd+"}"))
-	before := clone(h.secrets[prodKey])
-	s := h.settle(t)
-	if verdict(s) != "FALSE/WaitingForKubeconfig" || s.Composed != nil || !says(s.Message, "not taken over until then: the registration does not verify the server") {
-		t.Errorf("We should wait for the kubeconfig, because the Secret would lose its credentials: %s: %s", verdict(s), s.Message)
-	}
-	if diff := cmp.Diff(before.AsMap(), h.secrets[prodKey].AsMap()); diff != "" {
-		t.Errorf("We should leave the Secret as it is. -before, +after:\n%s", diff)
-	}
+	h.give(handMade(t, "by-hand", "production", byHandConfig, ", argocd.fn.crossplane.io/cluster: prod-x7k2p}, annotations: {"+markOfProd+"}"))
+	h.settle(t)
 	h.resources = of(aks, tokenKubeconfig("canary-good"))
 	h.settle(t)
-	want := movedSecret{UID: "by-hand", Cluster: "prod-x7k2p", Foreign: "gold", Token: "canary-good"}
-	if diff := cmp.Diff(want, movedFrom(t, h.secrets[prodKey])); diff != "" {
+	want := movedSecret{UID: "by-hand", Cluster: "production", Foreign: "gold", Token: "canary-good"}
+	if diff := cmp.Diff(want, movedFrom(t, h.secrets["argocd/by-hand"])); diff != "" {
 		t.Errorf("We should take the Secret over, because there is a kubeconfig. -want, +got:\n%s", diff)
 	}
+}
+
+// template returns what a hand-written step composes.
+func (h *hub) template(t *testing.T, resourceName, data string) {
+	t.Helper()
+	h.write(resourceName, mustStruct(t, fmt.Sprintf(`{apiVersion: %s, kind: Object, metadata: {name: prod-x7k2p-abcde}, spec: {providerConfigRef: {name: default}, forProvider: {manifest:
+  {apiVersion: v1, kind: Secret, type: Opaque, metadata: {namespace: argocd, name: by-hand, labels: {argocd.argoproj.io/secret-type: cluster, foreign-tier: gold}}, %s}}}}`,
+		apiVersionClusterObject, data)))
 }
 
 // TestTemplate checks that this step goes on with what a step which wrote the Secret by itself has
 // composed, in whose place it is.
 func TestTemplate(t *testing.T) {
+	data := fmt.Sprintf("data: {name: %s, server: %s, config: %s, project: %s}", base64Of("production"), base64Of("https://api.example.org"), base64Of(byHandConfig), base64Of("payments"))
+	const stringData = "stringData: {name: production, server: 'https://api.example.org', config: '" + byHandConfig + "', project: payments}"
 	cases := map[string]struct {
-		reason, resourceName, secret, cluster, config, input string
-
-		// kept says that the template's registration goes on.
-		kept bool
+		reason, data, input string
+		want                movedSecret
 	}{
-		"SameResourceName": {"We should go on with the Object that has our name.", "argocd-cluster", "by-hand", "production", "default", "", true},
-		"NamedInInput":     {"We should go on with the Object that the input names.", "cluster-secret", "by-hand", "production", "default", "output: {resourceName: cluster-secret}", true},
-		"SameSecret":       {"We should go on with the Object that holds our Secret, because Crossplane would delete it.", "cluster-secret", "cluster-prod-x7k2p", "production", "default", "", true},
-		"SameCluster":      {"We should go on with the Object of our cluster, because Crossplane would delete it.", "cluster-secret", "by-hand", "prod-x7k2p", "default", "", true},
-		"NameUnknown":      {"We should go on with the only Object, because Crossplane would delete it.", "cluster-secret", "by-hand", "production", "default", "cluster: {nameFrom: {fieldPath: spec.missing}}\nkubeconfigFrom: {type: CompositeResource}", true},
-		"OtherConfig":      {"We should not take over the Object of another Argo CD.", "cluster-secret", "cluster-prod-x7k2p", "prod-x7k2p", "other", "", false},
-		"OtherCluster":     {"We should not take over the Object of another cluster.", "cluster-secret", "by-hand", "production", "default", "", false},
+		"Data":       {"We should go on with the Object that has our name.", data, "", movedSecret{Cluster: "production", Foreign: "gold", Token: "canary-good"}},
+		"StringData": {"We should read what the template wrote as text.", stringData, "", movedSecret{Cluster: "production", Foreign: "gold", Token: "canary-good"}},
+		"ProjectMissing": {
+			"We should keep the project while the field is missing, because the cluster would be open to all projects.", stringData,
+			"cluster: {projectFrom: {fieldPath: spec.missing}}", movedSecret{Cluster: "production", Foreign: "gold", Token: "canary-good", Project: "payments"},
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), tc.input)
-			o := mustStruct(t, "{apiVersion: "+apiVersionClusterObject+", kind: Object, metadata: {name: prod-x7k2p-abcde}, spec: {providerConfigRef: {name: "+tc.config+"}}}")
-			manifest := handMade(t, tc.secret, tc.cluster, byHandConfig, "}")
-			for _, f := range []string{"uid", "resourceVersion"} {
-				delete(structAt(manifest, "metadata").GetFields(), f)
-			}
-			structAt(o, "spec").Fields["forProvider"] = fields{"manifest": structpb.NewStructValue(manifest)}.value()
-			h.write(tc.resourceName, o)
-			uid := stringAt(h.secrets["argocd/"+tc.secret], "metadata", "uid")
-
+			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), tc.input+"\noutput: {resourceName: cluster-secret}")
+			h.template(t, "cluster-secret", tc.data)
+			tc.want.UID = stringAt(h.secrets["argocd/by-hand"], "metadata", "uid")
 			s := h.reconcile(t)
 			h.reconcile(t)
-			now := h.secrets["argocd/"+tc.secret]
-			kept := stringAt(h.registrations[tc.resourceName], "metadata", "name") == "prod-x7k2p-abcde" && stringAt(now, "metadata", "uid") == uid && decode(now, "name") == tc.cluster
-			if kept != tc.kept {
-				t.Errorf("%s\nthe Object and its Secret stay: %t: %s: %s", tc.reason, kept, verdict(s), s.Message)
+			if got := stringAt(h.registrations["cluster-secret"], "metadata", "name"); got != "prod-x7k2p-abcde" {
+				t.Errorf("%s\nthe Object is %q: %s: %s", tc.reason, got, verdict(s), s.Message)
 			}
-			if tc.kept && ownerOf(now) != "XAKSCluster.platform.example.org/prod-x7k2p" {
-				t.Errorf("%s\nthe Secret is of %q", tc.reason, ownerOf(now))
+			if diff := cmp.Diff(tc.want, movedFrom(t, h.secrets["argocd/by-hand"])); diff != "" {
+				t.Errorf("%s\n%s: %s. -want, +got:\n%s", tc.reason, verdict(s), s.Message, diff)
+			}
+			if got := ownerOf(h.secrets["argocd/by-hand"]); got != "XAKSCluster.platform.example.org/prod-x7k2p" {
+				t.Errorf("%s\nthe Secret is of %q", tc.reason, got)
 			}
 		})
+	}
+	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "kubeconfigFrom: {resourceName: cluster}")
+	h.resources = of(aks, kubeconfigOf("https://other.example.org", "token: canary-good"))
+	h.input = "kubeconfigFrom: {}\noutput: {resourceName: cluster-secret}"
+	h.template(t, "cluster-secret", stringData)
+	h.settle(t)
+	if got := decode(h.secrets["argocd/by-hand"], "server"); got != "https://api.example.org" {
+		t.Errorf("We should not connect to another server, because the kubeconfig may be another cluster's: %s", got)
 	}
 }
 
@@ -233,5 +311,25 @@ func TestTemplateUnknown(t *testing.T) {
 	})
 	if s := h.settle(t); verdict(s) != "TRUE/Registered" {
 		t.Errorf("We should go on, because the Secret was handed over: %s: %s", verdict(s), s.Message)
+	}
+}
+
+// TestRenamedInConflict checks that a registration stays whose composed resource has an old name, and
+// which another registration is in conflict with.
+func TestRenamedInConflict(t *testing.T) {
+	const input = "conditionType: ArgoCDClusterRegistered\nkubeconfigFrom: {resourceName: cluster}\noutput: {resourceName: "
+	moved := kubeconfigOf("https://other.example.org", "token: canary-good")
+	h := plainHub(legacyXR, tokenKubeconfig("canary-good"), input+"old}")
+	h.settle(t)
+	other := plainHub(strings.ReplaceAll(legacyXR, "prod-x7k2p", "other"), moved, "")
+	other.secrets, other.revision = h.secrets, 500
+	other.registered(t)
+	h.input, h.resources = input+"new}", of(aks, moved)
+	var s summary
+	for range 3 {
+		s = h.reconcile(t)
+	}
+	if h.secrets[prodKey] == nil || verdict(s) != "FALSE/ServerConflict" {
+		t.Errorf("We should keep the registration under its old name, because its Secret would be deleted: %s: %s", verdict(s), s.Message)
 	}
 }

@@ -43,7 +43,8 @@ type pass struct {
 	want, id identity
 	nameErr  error
 
-	// taken says that an earlier step of the pipeline has the Secret; nil if none has.
+	// taken says that an earlier step of the pipeline has the Secret, or that it is not known which
+	// Secret is handed over; nil if neither is so.
 	taken *problem
 
 	// cluster is what Argo CD is to know of the cluster.
@@ -78,12 +79,13 @@ func (p *pass) identify(req *fnv1.RunFunctionRequest) error {
 	}
 	if p.was == nil {
 		p.secret = p.secrets.secret(requirementSecret, p.want.namespace, p.want.name)
-		handed := p.handedOver(req)
-		switch {
-		case ownerOf(p.secret.secret) == p.xr.identity():
-			p.was = secretRegistration(resourceName, p.want, p.secret.secret)
-		case handed != nil:
-			p.was = secretRegistration(resourceName, p.want, handed)
+		handed, err := p.handedOver(req)
+		if ownerOf(p.secret.secret) == p.xr.identity() {
+			handed, err = p.secret.secret, nil
+		}
+		p.taken = problemOf(err)
+		if handed != nil {
+			p.was = secretRegistration(resourceName, p.want, p.xr, handed)
 		}
 	} else {
 		p.secret = p.secrets.secret(requirementSecret, p.was.namespace, p.was.name)
@@ -107,26 +109,46 @@ func (p *pass) identify(req *fnv1.RunFunctionRequest) error {
 	return p.checkOtherSteps()
 }
 
-// handedOver returns the Secret that somebody gave to the XR, and that has another name than the one
-// that is wanted; nil if there is none, or more than one. What a composed resource holds is another
-// step's.
-func (p *pass) handedOver(req *fnv1.RunFunctionRequest) *structpb.Struct {
+// handedOver returns the Secret that somebody gave to the XR under another name than the one that is
+// wanted; nil if there is none. What a composed resource holds is another step's. A Secret that is
+// labelled for the cluster, and neither this XR's nor written by the function, is half handed over: to
+// register the cluster beside it would be too early.
+func (p *pass) handedOver(req *fnv1.RunFunctionRequest) (*structpb.Struct, error) {
 	if !p.secrets.enabled || p.want.cluster == "" {
-		return nil
+		return nil, nil
 	}
+	// Crossplane answers together with requirementSecret.
 	all, _ := p.secrets.clusters(requirementHandedOver, p.want.namespace, labelCluster, argocd.ClusterLabel(p.want.cluster))
-	all = slices.DeleteFunc(all, func(s *structpb.Struct) bool { return ownerOf(s) != p.xr.identity() })
-	if len(all) != 1 {
-		return nil
+	var given []*structpb.Struct
+	for _, s := range all {
+		other := identity{namespace: p.want.namespace, name: stringAt(s, "metadata", "name")}
+		switch owner := ownerOf(s); {
+		case other.name == p.want.name, isComposed(req, other):
+		case owner == p.xr.identity():
+			given = append(given, s)
+		case stringAt(s, "metadata", "labels", labelState) == "":
+			return nil, nameConflict(other, owner, p.xr)
+		}
 	}
+	switch len(given) {
+	case 0:
+		return nil, nil
+	case 1:
+		return given[0], nil
+	}
+	return nil, &problem{reason: reasonNameConflict, message: fmt.Sprintf("%d Secrets are handed over to this XR. Leave the annotation %s on one of them", len(given), annotationComposite)}
+}
+
+// isComposed reports whether a step composes a Secret, or did.
+func isComposed(req *fnv1.RunFunctionRequest, secret identity) bool {
 	for _, state := range []*fnv1.State{req.GetObserved(), req.GetDesired()} {
 		for n, r := range state.GetResources() {
-			if other := registrationIn(n, r); other != nil && isNamed(all[0], other.namespace, other.name) {
-				return nil
+			if other := registrationIn(n, r); other != nil && other.secretName() == secret.secretName() {
+				return true
 			}
 		}
 	}
-	return all[0]
+	return false
 }
 
 func (p *pass) isRemote() bool { return p.in.Output.ArgoCD == v1beta1.ArgoCDRemote }
@@ -222,6 +244,9 @@ func (p *pass) unknown() problems {
 	switch {
 	case p.taken != nil:
 		all.add(p.taken)
+	case p.was != nil:
+		// The Secret was handed over.
+		all.add(p.was.checkName())
 	case p.secret.secret != nil:
 		all.add(nameConflict(p.id, ownerOf(p.secret.secret), p.xr))
 	case p.secrets.enabled && !p.secret.read:

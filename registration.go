@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -148,7 +150,7 @@ func composedRegistration(resourceName string, res *structpb.Struct) *registrati
 	case r.kind == kindSecret && g == "":
 		r.manifest, r.secret, r.read = secretManifest(res), res, true
 	case r.kind == kindObject && (g == groupClusterObject || g == groupNamespacedObject):
-		r.manifest = structAt(res, "spec", "forProvider", "manifest")
+		r.manifest = withoutStringData(structAt(res, "spec", "forProvider", "manifest"))
 		ref := structAt(res, "spec", "providerConfigRef")
 		r.config = providerConfig{kind: stringAt(ref, "kind"), name: stringAt(ref, "name")}
 		if k := stringAt(r.manifest, "kind"); k != "" && k != kindSecret && r.mark() == "" {
@@ -174,9 +176,8 @@ func registrationIn(resourceName string, r *fnv1.Resource) *registration {
 // observe returns the registration that exists. It is what is composed under the name that
 // the input gives. If there is none, it is what was composed for this XR under another
 // name, if no earlier step desires that, and it has the Secret, the cluster's name or the
-// source that this step wants: a changed name must not cost the registration, and neither must
-// this step in place of one that composed the Secret itself. It is nil if nothing is composed, and
-// an error if something else is.
+// source that this step wants: a changed name must not cost the registration. It is nil if
+// nothing is composed, and an error if something else is.
 func observe(req *fnv1.RunFunctionRequest, resourceName, source, conditionType string, xr *composite, want identity) (*registration, error) {
 	observed := req.GetObserved().GetResources()
 	if res := resourceOf(observed[resourceName]); res != nil {
@@ -201,18 +202,27 @@ func observe(req *fnv1.RunFunctionRequest, resourceName, source, conditionType s
 func formerRegistration(req *fnv1.RunFunctionRequest, source, conditionType string, xr *composite, want identity) *registration {
 	observed := req.GetObserved().GetResources()
 	// A step that waits has run under its name before: what is composed is another step's.
+	conflicts := false
 	switch stringAt(conditionAt(xr.observed, conditionType), "reason") {
-	case reasonWaitingForKubeconfig, reasonWaitingForToken, reasonWaitingForField, reasonInvalidField, reasonInvalidKubeconfig, reasonAmbiguousKubeconfig, reasonNameConflict, reasonServerConflict:
+	case reasonWaitingForKubeconfig, reasonWaitingForToken, reasonWaitingForField, reasonInvalidField, reasonInvalidKubeconfig, reasonAmbiguousKubeconfig:
 		return nil
+	case reasonNameConflict, reasonServerConflict:
+		conflicts = true
 	}
 	var others []*registration
 	for _, n := range slices.Sorted(maps.Keys(observed)) {
 		if _, desired := req.GetDesired().GetResources()[n]; desired {
 			continue
 		}
-		if r := registrationIn(n, observed[n]); r != nil && (r.mark() == xr.identity() || r.isTemplate(want)) {
+		if r := registrationIn(n, observed[n]); r != nil && r.mark() == xr.identity() {
 			others = append(others, r)
 		}
+	}
+	if conflicts {
+		// One that is registered may be in a conflict, too. Only what this step would compose is its own.
+		others = slices.DeleteFunc(others, func(r *registration) bool {
+			return r.secretName() != want.secretName() || r.config != want.config || source == "" || r.source() != source
+		})
 	}
 	// The best match first: two steps may register one cluster with two Argo CDs.
 	for _, isSame := range []func(r *registration) bool{
@@ -234,15 +244,25 @@ func (r *registration) mark() string {
 	return stringAt(r.manifest, "metadata", "annotations", annotationComposite)
 }
 
-// isTemplate reports whether a step that knows nothing of marks composed the registration, for the
-// Argo CD of the one that is wanted.
-func (r *registration) isTemplate(want identity) bool {
-	return r.mark() == "" && r.isCluster() && r.kind == want.kind && r.namespace == want.namespace && r.config == want.config
+// isHandedOver reports whether somebody gave a Secret to the XR that the function has not written for
+// it.
+func (r *registration) isHandedOver(xr *composite) bool {
+	if r == nil || r.resource != nil {
+		return false
+	}
+	labels := structAt(r.secret, "metadata", "labels").GetFields()
+	was := labels[labelComposite].GetStringValue()
+	return labels[labelState].GetStringValue() == "" || was != "" && was != xr.name
 }
 
-// isHandedOver reports whether somebody gave a Secret to the XR, and the function has not written it.
-func (r *registration) isHandedOver() bool {
-	return r != nil && r.resource == nil && stringAt(r.secret, "metadata", "labels", labelState) == ""
+// checkName returns a problem if the cluster has a name that cannot be kept. It may have none.
+func (r *registration) checkName() error {
+	name := r.data("name")
+	errs := argocd.CheckName(name)
+	if name == "" || len(errs) == 0 {
+		return nil
+	}
+	return &problem{reason: reasonInvalidField, message: fmt.Sprintf("the cluster's name in Secret %s, %q, %s. Correct data.name there", r.secretName(), name, strings.Join(errs, ", "))}
 }
 
 // isCluster reports whether the Secret is one of Argo CD's clusters.
@@ -277,13 +297,13 @@ func (r *registration) complete(want identity) *registration {
 // secretRegistration returns the registration of a Secret whose composed resource is not
 // observed: an XR's user may have taken it out of the XR's references, or somebody may have handed
 // the Secret over.
-func secretRegistration(resourceName string, want identity, secret *structpb.Struct) *registration {
+func secretRegistration(resourceName string, want identity, xr *composite, secret *structpb.Struct) *registration {
 	want.name = stringAt(secret, "metadata", "name")
 	r := &registration{resourceName: resourceName, identity: want, secret: secret, read: true}
-	if r.isHandedOver() {
+	if n := decode(secret, "name"); r.isHandedOver(xr) && len(argocd.CheckName(n)) == 0 {
 		// The label says whose the Secret is to be, and not how Argo CD knows the cluster.
 		r.secret = proto.CloneOf(secret)
-		delete(structAt(r.secret, "metadata", "labels").GetFields(), labelCluster)
+		structAt(r.secret, "metadata", "labels").Fields[labelCluster] = structpb.NewStringValue(argocd.ClusterLabel(n))
 	}
 	r.manifest = secretManifest(r.secret)
 	r.cluster = r.data("name")
@@ -487,6 +507,25 @@ func secretManifest(res *structpb.Struct) *structpb.Struct {
 		if v, ok := res.GetFields()[f]; ok {
 			out.Fields[f] = v
 		}
+	}
+	return out
+}
+
+// withoutStringData returns a Secret's manifest as the API server stores it.
+func withoutStringData(manifest *structpb.Struct) *structpb.Struct {
+	texts := structAt(manifest, "stringData").GetFields()
+	if len(texts) == 0 {
+		return manifest
+	}
+	out := proto.CloneOf(manifest)
+	delete(out.Fields, "stringData")
+	data := structAt(out, "data").GetFields()
+	if data == nil {
+		data = fields{}
+		out.Fields["data"] = structpb.NewStructValue(&structpb.Struct{Fields: data})
+	}
+	for k, v := range texts {
+		data[k] = structpb.NewStringValue(base64.StdEncoding.EncodeToString([]byte(v.GetStringValue())))
 	}
 	return out
 }
