@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -249,15 +250,41 @@ func templated(s *scenario, kind string, change func(s *scenario, c *cluster, in
 	c := s.ask(ofKind(kind, "team-a", strings.ToLower(kind)))
 	c.name = c.user.GetName()
 	before := c.deployed()
-	// Until then the Object does not say which Secret it made.
-	s.await("Ready", func(ctx context.Context) error { return sys.hub.hasCondition(ctx, c.user, "Ready", "") })
 
-	change(s, c, inputs[1].Object)
-	s.replaceStep(composition, map[string]any{
-		"step": "register-with-argocd", "functionRef": map[string]any{"name": functionName}, "input": inputs[1].Object,
+	owner := kind + ".e2e.example.org/team-a/" + c.user.GetName()
+	secret, err := c.registration(ctx)
+	s.must(err)
+	s.must(sys.hub.patch(ctx, secret, `{"metadata": {"annotations": {"argocd.fn.crossplane.io/composite": "`+owner+`"}}}`))
+	input := inputs[1].Object
+	change(s, c, input)
+	register := func() {
+		s.replaceStep(composition, map[string]any{
+			"step": "register-with-argocd", "functionRef": map[string]any{"name": functionName}, "input": input,
+		})
+		s.must(sys.offer(ctx, []*unstructured.Unstructured{composition}))
+	}
+	register()
+	c.moved(before, owner)
+
+	// From now on the Secret goes with the XR.
+	set(nil, "output", "object", "managementPolicies")(input)
+	register()
+	s.await("an Object that deletes its Secret", func(ctx context.Context) error {
+		all, err := c.composed(ctx)
+		for _, o := range all {
+			if o.GetKind() != "Object" {
+				continue
+			}
+			now, err := sys.hub.get(ctx, o)
+			if err != nil {
+				return err
+			}
+			if policies, _, _ := unstructured.NestedStringSlice(now.Object, "spec", "managementPolicies"); !slices.Contains(policies, "*") {
+				return fmt.Errorf("Object %s has %v", o.GetName(), policies)
+			}
+		}
+		return err
 	})
-	s.must(sys.offer(ctx, []*unstructured.Unstructured{composition}))
-	c.moved(before, kind+".e2e.example.org/team-a/"+c.user.GetName())
 	c.rotated()
 	c.same(before)
 	c.gone()
