@@ -3,7 +3,6 @@ module github.com/crossplane-contrib/function-argocd-cluster/tools/schemas
 go 1.26.6
 
 require (
-	github.com/kyverno/kyverno v1.19.1
 	github.com/upbound/provider-aws/v2 v2.5.0
 	github.com/upbound/provider-azure/v2 v2.6.0
 	github.com/upbound/provider-gcp v1.14.0

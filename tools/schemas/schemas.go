@@ -3,7 +3,6 @@ package schemas
 
 import (
 	// Of each module a package that imports nothing, so that none of its dependencies is needed.
-	_ "github.com/kyverno/kyverno/api"
 	_ "github.com/upbound/provider-aws/v2/hack"
 	_ "github.com/upbound/provider-azure/v2/hack"
 	_ "github.com/upbound/provider-gcp/hack"
