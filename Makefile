@@ -42,11 +42,12 @@ ARGOCD        := $(BIN)/argocd
 STATE_METRICS := $(BIN)/kube-state-metrics
 PROMTOOL      := $(BIN)/promtool
 HELM          := $(BIN)/helm
+KYVERNO       := $(BIN)/kyverno
 STATIC        := $(BIN)/function-static
 
 # CHECKS is all that must pass. .ci/run and the CI workflow take the list from here. test is
 # last, so that its result is what one reads at the end.
-CHECKS := verify generated lint render validate xpkg docker fuzz test-argocd test-monitoring e2e test
+CHECKS := verify generated lint render validate xpkg docker fuzz test-argocd test-monitoring test-policies e2e test
 
 SOURCES := $(shell find . -name '*.go' -not -path './tools/*' -not -path './test/*' -not -path './.cache/*' -not -name '*_test.go') go.mod go.sum
 
@@ -109,6 +110,10 @@ test-argocd: $(BIN)/function ## Have Argo CD's own code read what the function w
 .PHONY: test-monitoring
 test-monitoring: $(BIN)/function $(PROMTOOL) ## Evaluate the alerts and the dashboard of the examples.
 	cd test && $(GO) test -count 1 ./monitoring -args -function $< -promtool $(PROMTOOL)
+
+.PHONY: test-policies
+test-policies: $(KYVERNO) ## Have Kyverno judge what the policies for the platform's APIs refuse, and why.
+	cd test && $(GO) test -count 1 ./policies -args -cli $(KYVERNO)
 
 .PHONY: bench
 bench: ## Measure processor time, latency, allocations and memory, next to a function that does nothing.
@@ -318,6 +323,9 @@ $(HELM): tools/helm/go.mod tools/helm/go.sum
 # Without the clouds' SDKs, by which Prometheus finds what to scrape.
 $(PROMTOOL): tools/prometheus/go.mod tools/prometheus/go.sum
 	$(call tool,tools/prometheus,github.com/prometheus/prometheus/cmd/promtool,-tags remove_all_sd,about two minutes)
+
+$(KYVERNO): tools/kyverno/go.mod tools/kyverno/go.sum
+	$(call tool,tools/kyverno,github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno,,about five minutes)
 
 $(STATIC): $(wildcard test/static/*)
 	cd test/static && $(GO) build -o $@ .
