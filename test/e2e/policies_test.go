@@ -100,6 +100,12 @@ func (s *scenario) guard(on bool, attacks []attempt) {
 			}
 		}
 	}
+	s.inForce(on, attacks)
+}
+
+// inForce waits until the policies that the attacks are about are in force, or are not.
+func (s *scenario) inForce(on bool, attacks []attempt) {
+	s.Helper()
 	// One attack of each policy: they do not come into force at once.
 	probes := map[string]attempt{}
 	for _, a := range attacks {
