@@ -103,7 +103,7 @@ func (s *scenario) offerUndemanding() {
 	s.must(sys.offer(s.Context(), objects))
 }
 
-// policed is what there is when the policies come into force.
+// policed is what exists when the policies come into force.
 type policed struct {
 	*scenario
 

@@ -99,7 +99,7 @@ func TestKyverno(t *testing.T) {
 		noTeam        = "a cluster belongs to a team, and this namespace has none"
 		noEnvironment = "a cluster has an environment"
 		noReason      = "draining removes all workloads from a production cluster"
-		noProject     = "a production cluster needs its team's AppProject, and there is none"
+		noProject     = "a production cluster needs its team's AppProject, and none exists"
 		notIncluded   = "the team's AppProject does not have this cluster among its destinations"
 		noBackup      = "a production database has backups of at least 7 days"
 		notYours      = "only the hub's own controllers write cluster Secrets"
@@ -219,14 +219,14 @@ func run(t *testing.T, dir string, n int) [][]row {
 	return all
 }
 
-// TestForms checks that a policy that there is in both forms is the same in both: make e2e enforces
+// TestForms checks that a policy with both forms is the same in both: make e2e enforces
 // Kubernetes' alone.
 func TestForms(t *testing.T) {
 	kyverno := map[string]policy{}
 	for _, p := range documents[policy](t, "ValidatingPolicy", "kyverno", "*.yaml") {
 		kyverno[p.Metadata.Name] = p
 	}
-	// Kyverno also evaluates its policies where there is no user.
+	// Kyverno also evaluates its policies without a user.
 	same := strings.NewReplacer(".?username.orValue('')", ".username", ".?groups.orValue([])", ".groups")
 	for _, p := range documents[policy](t, "ValidatingAdmissionPolicy", "kubernetes", "*.yaml") {
 		t.Run(p.Metadata.Name, func(t *testing.T) {
