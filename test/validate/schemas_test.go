@@ -23,6 +23,10 @@ import (
 var sources = []struct{ pin, module, folder string }{
 	{"tools/auto-ready", "github.com/crossplane/function-auto-ready", "package/input"},
 	{"tools/core", "github.com/crossplane/crossplane/v2", "cluster/crds"},
+	{"tools/crds", "github.com/fluxcd/kustomize-controller", "config/crd/bases"},
+	{"tools/crds", "open-cluster-management.io/api", "cluster/v1"},
+	{"tools/crds", "open-cluster-management.io/api", "cluster/v1beta1"},
+	{"tools/crds", "open-cluster-management.io/api", "cluster/v1beta2"},
 	{"tools/go-templating", "github.com/crossplane-contrib/function-go-templating", "package/input"},
 	{"tools/kyverno", "github.com/kyverno/kyverno", "cmd/cli/kubectl-kyverno/config/crds"},
 	{"tools/kyverno", "github.com/kyverno/kyverno", "config/crds/policies.kyverno.io"},

@@ -1,0 +1,14 @@
+module github.com/crossplane-contrib/function-argocd-cluster/tools/crds
+
+go 1.27.1
+
+// Neither is run. go mod tidy keeps what is named here.
+tool (
+	github.com/fluxcd/kustomize-controller
+	open-cluster-management.io/api/feature
+)
+
+require (
+	github.com/fluxcd/kustomize-controller v1.10.1
+	open-cluster-management.io/api v1.3.0
+)
