@@ -70,6 +70,26 @@ func TestPatterns(t *testing.T) {
 			reason:  "We should give Argo CD the token, because the administrator's certificate cannot be revoked alone.",
 			pattern: pattern{stage: "cluster-api/service-account", environment: clusterAPIEnvironment},
 		},
+		"Flux": {
+			reason:  "We should register a cluster of Flux's as any other, because both deploy to it.",
+			pattern: pattern{stage: "flux"},
+		},
+		"FluxDraining": {
+			reason:  "We should write that the cluster drains, because Flux prunes its part at the same time.",
+			pattern: pattern{stage: "flux/draining"},
+		},
+		"FluxEKS": {
+			reason:  "We should register EKS by the name that AWS has for it, because Argo CD's tokens are for that name.",
+			pattern: pattern{stage: "flux/eks", environment: "cluster: {name: prod-a6620f4be1d7}"},
+		},
+		"FluxAKS": {
+			reason:  "We should give Argo CD its own identity, because Flux's is another one.",
+			pattern: pattern{stage: "flux/aks"},
+		},
+		"FluxCredentials": {
+			reason:  "We should take the credentials that Flux takes, because the connection Secret is for both.",
+			pattern: pattern{stage: "flux/credentials"},
+		},
 		"Pool": {
 			reason:  "We should leave out the label while nobody has the cluster, because an ApplicationSet would select it.",
 			pattern: pattern{stage: "fleet/pool"},
