@@ -177,9 +177,9 @@ func TestExamples(t *testing.T) {
 		},
 	}
 	dirs, err := filepath.Glob(filepath.Join("example", "*", "composition.yaml"))
-	// TestPatterns has the other three.
-	if err != nil || len(dirs) != len(cases)+3 {
-		t.Errorf("want %d examples, got %v, %v", len(cases)+3, dirs, err)
+	// TestPatterns has the other four.
+	if err != nil || len(dirs) != len(cases)+4 {
+		t.Errorf("want %d examples, got %v, %v", len(cases)+4, dirs, err)
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"maps"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 )
 
@@ -19,6 +24,12 @@ func manifestOf(t *testing.T, stage, name string) unstructured.Unstructured {
 		return unstructured.Unstructured{Object: manifest}
 	}
 	return o
+}
+
+// registeredAs returns the cluster Secret that an example is expected to have.
+func registeredAs(t *testing.T, stage string) *corev1.Secret {
+	t.Helper()
+	return decodeSecret(t, mustStruct(t, toYAML(t, composedIn(exampleObjects(t, filepath.Join("example", filepath.FromSlash(stage)), "expected.yaml"), "argocd-cluster"))))
 }
 
 // TestFluxExamples checks what Flux is expected to get for each kind of cluster: how it connects, and what it
@@ -100,13 +111,131 @@ func TestFluxExamples(t *testing.T) {
 	}
 }
 
-// TestNeighboursTrustNoUser checks that nothing that decides whom Flux trusts comes from the XR's user.
+// TestManagedClusters checks that Open Cluster Management knows a cluster by the name and the labels
+// that Argo CD does, and which sets and Placements it is in.
+func TestManagedClusters(t *testing.T) {
+	selectors := map[string]labels.Selector{}
+	for _, file := range []string{"clustersets.yaml", "placement.yaml"} {
+		for _, o := range exampleObjects(t, filepath.Join("example", "open-cluster-management"), file) {
+			var spec struct {
+				ClusterSelector struct{ LabelSelector *metav1.LabelSelector }
+				Predicates      []struct {
+					RequiredClusterSelector struct{ LabelSelector *metav1.LabelSelector }
+				}
+			}
+			if err := yaml.Unmarshal([]byte(toYAML(t, o.Object["spec"])), &spec); err != nil {
+				t.Fatal(err)
+			}
+			selector := spec.ClusterSelector.LabelSelector
+			if len(spec.Predicates) > 0 {
+				selector = spec.Predicates[0].RequiredClusterSelector.LabelSelector
+			}
+			if selector == nil {
+				continue
+			}
+			s, err := metav1.LabelSelectorAsSelector(selector)
+			if err != nil {
+				t.Fatal(err)
+			}
+			selectors[o.GetKind()+" "+o.GetName()] = s
+		}
+	}
+
+	cases := map[string]struct {
+		reason string
+		want   []string
+	}{
+		"open-cluster-management": {
+			reason: "We should have the cluster in the set of its environment and in that of its team, and let Placements choose it.",
+			want:   []string{"ManagedClusterSet production", "ManagedClusterSet team-a", "Placement guestbook"},
+		},
+		"open-cluster-management/draining": {
+			reason: "We should have Placements give up a cluster that drains, and keep it in its sets.",
+			want:   []string{"ManagedClusterSet production", "ManagedClusterSet team-a"},
+		},
+		"open-cluster-management/acm": {
+			reason: "We should have a cluster that ACM imports in the same sets.",
+			want:   []string{"ManagedClusterSet production", "ManagedClusterSet team-a", "Placement guestbook"},
+		},
+	}
+	for stage, tc := range cases {
+		t.Run(stage, func(t *testing.T) {
+			cluster, secret := manifestOf(t, stage, "managed-cluster"), registeredAs(t, stage)
+			if diff := cmp.Diff(dataOf(secret)["name"], cluster.GetName()); diff != "" {
+				t.Errorf("%s\nname: -Argo CD, +ManagedCluster:\n%s", tc.reason, diff)
+			}
+			// The hub makes a namespace of this name.
+			if errs := validation.IsDNS1123Label(cluster.GetName()); len(errs) > 0 {
+				t.Errorf("%s\nname: %v", tc.reason, errs)
+			}
+			want := map[string]string{}
+			for _, k := range []string{"cloud", "environment", "region", "team", labelState} {
+				want[k] = secret.Labels[k]
+			}
+			if diff := cmp.Diff(want, cluster.GetLabels()); diff != "" {
+				t.Errorf("%s\nlabels: -cluster Secret, +ManagedCluster:\n%s", tc.reason, diff)
+			}
+			var got []string
+			for _, name := range slices.Sorted(maps.Keys(selectors)) {
+				if selectors[name].Matches(labels.Set(cluster.GetLabels())) {
+					got = append(got, name)
+				}
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s\nselected by: -want, +got:\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+// TestAutoImport checks that ACM is expected to get the kubeconfig where it looks for it.
+func TestAutoImport(t *testing.T) {
+	const stage = "open-cluster-management/acm"
+	dir := filepath.Join("example", filepath.FromSlash(stage))
+	type source struct{ Kind, Namespace, Name, FieldPath, ToFieldPath string }
+	var object struct {
+		Spec struct {
+			References []struct {
+				PatchesFrom source
+				ToFieldPath string
+			}
+		}
+	}
+	if err := yaml.Unmarshal([]byte(toYAML(t, composedIn(exampleObjects(t, dir, "expected.yaml"), "auto-import"))), &object); err != nil {
+		t.Fatal(err)
+	}
+	connection := exampleObjects(t, dir, "connection-secret.yaml")[0]
+	want := []source{{Kind: "Secret", Namespace: connection.GetNamespace(), Name: connection.GetName(), FieldPath: "data.kubeconfig", ToFieldPath: "data.kubeconfig"}}
+	var got []source
+	for _, r := range object.Spec.References {
+		r.PatchesFrom.ToFieldPath = r.ToFieldPath
+		got = append(got, r.PatchesFrom)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("references: -connection Secret, +expected.yaml:\n%s", diff)
+	}
+	secret, cluster := manifestOf(t, stage, "auto-import"), manifestOf(t, stage, "managed-cluster")
+	if diff := cmp.Diff(cluster.GetName()+"/auto-import-secret", secret.GetNamespace()+"/"+secret.GetName()); diff != "" {
+		t.Errorf("Secret: -want, +expected.yaml:\n%s", diff)
+	}
+}
+
+// TestNeighboursTrustNoUser checks what of the XR's user decides whom Flux and Open Cluster Management
+// trust: two labels, by which no rights may be given. README.md of the example says this.
 func TestNeighboursTrustNoUser(t *testing.T) {
-	for _, dir := range []string{"flux", "flux/eks", "flux/aks", "flux/credentials"} {
+	labelsOfUser := []string{
+		"patch of spec.forProvider.manifest.metadata.labels.environment",
+		"patch of spec.forProvider.manifest.metadata.labels.region",
+		"patch of spec.forProvider.manifest.metadata.labels[argocd.fn.crossplane.io/state]",
+	}
+	for dir, want := range map[string][]string{
+		"flux": nil, "flux/eks": nil, "flux/aks": nil, "flux/credentials": nil,
+		"open-cluster-management": labelsOfUser, "open-cluster-management/acm": labelsOfUser,
+	} {
 		t.Run(dir, func(t *testing.T) {
 			path := filepath.Join("example", filepath.FromSlash(dir))
 			got := trusting(stepInput(t, path, "function-patch-and-transform"), stepInput(t, path, "function-argocd-cluster"))
-			if diff := cmp.Diff([]string(nil), got); diff != "" {
+			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("decided by the XR's user: -want, +got:\n%s", diff)
 			}
 		})

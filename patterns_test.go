@@ -29,6 +29,7 @@ const (
 	bridgeEnvironment     = `dns: {zone: prod-e3a85b1f7c40, domain: prod.team-a.clusters.example.org., serviceAccount: dns-5b0f2f5e-9d0e-4c57@example-project.iam.gserviceaccount.com}`
 	bridgeStatus          = `network: {name: prod-1c7d5e0b3a92, subnetwork: prod-7be20f94c6d1}`
 	clusterAPIEnvironment = `kubeconfig: {secretName: prod-4f0c2f1d7c5e-kubeconfig}`
+	joinedEnvironment     = `fleet: {name: prod-5b0f2f5e}`
 )
 
 // request returns the request with which Crossplane calls this function for the pattern.
@@ -89,6 +90,18 @@ func TestPatterns(t *testing.T) {
 		"FluxCredentials": {
 			reason:  "We should take the credentials that Flux takes, because the connection Secret is for both.",
 			pattern: pattern{stage: "flux/credentials"},
+		},
+		"Joined": {
+			reason:  "We should name the cluster as Open Cluster Management does, because a Placement's decisions name it so.",
+			pattern: pattern{stage: "open-cluster-management", environment: joinedEnvironment},
+		},
+		"JoinedDraining": {
+			reason:  "We should write that the cluster drains, because a Placement gives it up at the same time.",
+			pattern: pattern{stage: "open-cluster-management/draining", environment: joinedEnvironment},
+		},
+		"JoinedToACM": {
+			reason:  "We should register the cluster that ACM imports, because its kubeconfig is good for both.",
+			pattern: pattern{stage: "open-cluster-management/acm", environment: joinedEnvironment},
 		},
 		"Pool": {
 			reason:  "We should leave out the label while nobody has the cluster, because an ApplicationSet would select it.",

@@ -46,18 +46,19 @@ func expectedSecret(t *testing.T, dir string) *corev1.Secret {
 func TestExampleApplicationSets(t *testing.T) {
 	type application struct {
 		Name, Project, RepoURL, Chart, Path, Server, Cluster, Values string
+		Sources                                                      []string
 		Labels                                                       map[string]string
 	}
 	cases := map[string]struct {
 		reason string
-		set    string
+		set    string // its file
 		secret string
 		change func(*corev1.Secret)
 		want   []application
 	}{
 		"GitOpsBridge": {
 			reason: "The add-on is configured from the annotations.",
-			set:    "gitops-bridge", secret: "gitops-bridge",
+			set:    "gitops-bridge/applicationset.yaml", secret: "gitops-bridge",
 			want: []application{{
 				Name: "external-dns-team-a.prod", Project: "default", RepoURL: "https://kubernetes-sigs.github.io/external-dns/", Chart: "external-dns",
 				Server: "https://34.10.20.30",
@@ -79,7 +80,7 @@ txtOwnerId: team-a.prod
 		},
 		"GitOpsBridgeInjected": {
 			reason: "A value stays one value, whatever it holds.",
-			set:    "gitops-bridge", secret: "gitops-bridge",
+			set:    "gitops-bridge/applicationset.yaml", secret: "gitops-bridge",
 			change: func(s *corev1.Secret) {
 				s.Annotations["platform.example.org/dns-service-account"] = "x\"\nprovider: {name: other}\n{{ .server }}"
 			},
@@ -107,11 +108,11 @@ txtOwnerId: team-a.prod
 		},
 		"NotBridged": {
 			reason: "A cluster without the annotations is left out.",
-			set:    "gitops-bridge", secret: "gke",
+			set:    "gitops-bridge/applicationset.yaml", secret: "gke",
 		},
 		"Assigned": {
 			reason: "The team deploys to the cluster that it was given.",
-			set:    "fleet/pool", secret: "fleet/pool/assigned",
+			set:    "fleet/pool/applicationset.yaml", secret: "fleet/pool/assigned",
 			want: []application{{
 				Name: "shop-cluster-pool.warm-1", Project: "shop", RepoURL: "https://github.com/argoproj/argocd-example-apps", Path: "guestbook",
 				Cluster: "cluster-pool.warm-1", Labels: map[string]string{"argocd.fn.crossplane.io/cluster": "cluster-pool.warm-1"},
@@ -119,16 +120,29 @@ txtOwnerId: team-a.prod
 		},
 		"InThePool": {
 			reason: "Nobody deploys to a cluster in the pool.",
-			set:    "fleet/pool", secret: "fleet/pool",
+			set:    "fleet/pool/applicationset.yaml", secret: "fleet/pool",
 		},
 		"AnotherTeam": {
 			reason: "A team's ApplicationSet leaves other teams' clusters alone.",
-			set:    "fleet/pool", secret: "fleet/pool/assigned",
+			set:    "fleet/pool/applicationset.yaml", secret: "fleet/pool/assigned",
 			change: func(s *corev1.Secret) { s.Labels["assigned-to"] = "search" },
+		},
+		"Klusterlet": {
+			reason: "The klusterlet joins under the name that the ManagedCluster has, and stays while the cluster drains.",
+			set:    "open-cluster-management/klusterlet.yaml", secret: "open-cluster-management/draining",
+			want: []application{{
+				Name: "klusterlet-prod-5b0f2f5e", Project: "default", RepoURL: "https://open-cluster-management.io/helm-charts", Chart: "klusterlet",
+				Server: "https://34.10.20.30", Labels: map[string]string{"argocd.fn.crossplane.io/cluster": "prod-5b0f2f5e"},
+				Values: "klusterlet:\n  clusterName: prod-5b0f2f5e\n",
+			}},
+		},
+		"ImportedByACM": {
+			reason: "ACM brings the klusterlet itself.",
+			set:    "open-cluster-management/klusterlet.yaml", secret: "open-cluster-management/acm",
 		},
 		"OutsideOfThePool": {
 			reason: "A cluster of a team's own cannot get another team's workloads, whatever label its API offers.",
-			set:    "fleet/pool", secret: "fleet/pool/assigned",
+			set:    "fleet/pool/applicationset.yaml", secret: "fleet/pool/assigned",
 			change: func(s *corev1.Secret) { s.Labels["team"] = "team-a" },
 		},
 	}
@@ -140,7 +154,7 @@ txtOwnerId: team-a.prod
 				tc.change(secret)
 			}
 			set := v1alpha1.ApplicationSet{}
-			if err := yaml.UnmarshalStrict([]byte(document(t, "ApplicationSet", tc.set, "applicationset.yaml")), &set); err != nil {
+			if err := yaml.UnmarshalStrict([]byte(document(t, "ApplicationSet", tc.set)), &set); err != nil {
 				t.Fatal(err)
 			}
 			c := fakeclient.NewClientBuilder().WithScheme(scheme).WithObjects(client.Object(secret)).Build()
@@ -151,16 +165,19 @@ txtOwnerId: team-a.prod
 			}
 			var got []application
 			for _, a := range apps {
-				app := application{
-					Name: a.Name, Project: a.Spec.Project, RepoURL: a.Spec.Source.RepoURL, Chart: a.Spec.Source.Chart, Path: a.Spec.Source.Path,
-					Server: a.Spec.Destination.Server, Cluster: a.Spec.Destination.Name, Labels: a.Labels,
+				app := application{Name: a.Name, Project: a.Spec.Project, Server: a.Spec.Destination.Server, Cluster: a.Spec.Destination.Name, Labels: a.Labels}
+				for _, s := range a.Spec.Sources {
+					app.Sources = append(app.Sources, s.RepoURL+" "+s.TargetRevision+" "+s.Path)
 				}
-				if h := a.Spec.Source.Helm; h != nil {
-					values, err := yaml.JSONToYAML(h.ValuesObject.Raw)
-					if err != nil {
-						t.Fatal(err)
+				if s := a.Spec.Source; s != nil {
+					app.RepoURL, app.Chart, app.Path = s.RepoURL, s.Chart, s.Path
+					if s.Helm != nil {
+						values, err := yaml.JSONToYAML(s.Helm.ValuesObject.Raw)
+						if err != nil {
+							t.Fatal(err)
+						}
+						app.Values = string(values)
 					}
-					app.Values = string(values)
 				}
 				got = append(got, app)
 			}
