@@ -140,6 +140,23 @@ txtOwnerId: team-a.prod
 			reason: "ACM brings the klusterlet itself.",
 			set:    "open-cluster-management/klusterlet.yaml", secret: "open-cluster-management/acm",
 		},
+		"Pull": {
+			reason: "A cluster that pulls gets an Argo CD, and what that one pulls.",
+			set:    "pull/applicationset.yaml", secret: "gke",
+			change: func(s *corev1.Secret) { s.Labels["delivery"] = "pull" },
+			want: []application{{
+				Name: "pull-team-a.prod", Project: "default", Server: "https://34.10.20.30",
+				Labels: map[string]string{"argocd.fn.crossplane.io/cluster": "team-a.prod"},
+				Sources: []string{
+					"https://github.com/argoproj/argo-cd v3.6.1 manifests/cluster-install",
+					"https://github.com/crossplane-contrib/function-argocd-cluster main example/pull/root",
+				},
+			}},
+		},
+		"Push": {
+			reason: "A cluster that the hub pushes to needs no Argo CD of its own.",
+			set:    "pull/applicationset.yaml", secret: "gke",
+		},
 		"OutsideOfThePool": {
 			reason: "A cluster of a team's own cannot get another team's workloads, whatever label its API offers.",
 			set:    "fleet/pool/applicationset.yaml", secret: "fleet/pool/assigned",
