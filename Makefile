@@ -177,6 +177,7 @@ e2e-programs: e2e-needs $(XPKGS) $(KUBERNETES) $(ENGINE) $(ENGINE_V1) $(PROVIDER
 	cd tools/provider-kubernetes-v1.3 && $(GO) mod download github.com/crossplane-contrib/provider-kubernetes
 	cd test/argocd && $(GO) mod download github.com/argoproj/argo-cd/v3
 	cd tools/schemas && $(GO) mod download sigs.k8s.io/cluster-api
+	cd tools/crds && $(GO) mod download github.com/fluxcd/kustomize-controller open-cluster-management.io/api
 
 .PHONY: e2e-needs
 e2e-needs:

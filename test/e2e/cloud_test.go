@@ -242,7 +242,7 @@ func (c *cloud) atProvider(mr *unstructured.Unstructured) map[string]any {
 	if mr.GetKind() == "KubernetesCluster" {
 		return map[string]any{"fqdn": host, "id": "/subscriptions/demo/managedClusters/" + mr.GetName()}
 	}
-	return map[string]any{"endpoint": host}
+	return map[string]any{"endpoint": host, "id": "projects/demo/clusters/" + mr.GetName()}
 }
 
 // replace a cluster by another one, at another address and with another CA.
