@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 )
@@ -30,6 +31,35 @@ func manifestOf(t *testing.T, stage, name string) unstructured.Unstructured {
 func registeredAs(t *testing.T, stage string) *corev1.Secret {
 	t.Helper()
 	return decodeSecret(t, mustStruct(t, toYAML(t, composedIn(exampleObjects(t, filepath.Join("example", filepath.FromSlash(stage)), "expected.yaml"), "argocd-cluster"))))
+}
+
+// copied checks that an Object has its manifest's field from the kubeconfig in the connection Secret of
+// the XR: no schema checks where a reference leads.
+func copied(t *testing.T, stage, name, field string) {
+	t.Helper()
+	dir := filepath.Join("example", filepath.FromSlash(stage))
+	type source struct{ Kind, Namespace, Name, FieldPath, ToFieldPath string }
+	var object struct {
+		Spec struct {
+			References []struct {
+				PatchesFrom source
+				ToFieldPath string
+			}
+		}
+	}
+	if err := yaml.Unmarshal([]byte(toYAML(t, composedIn(exampleObjects(t, dir, "expected.yaml"), name))), &object); err != nil {
+		t.Fatal(err)
+	}
+	connection := exampleObjects(t, dir, "connection-secret.yaml")[0]
+	want := []source{{Kind: "Secret", Namespace: connection.GetNamespace(), Name: connection.GetName(), FieldPath: "data.kubeconfig", ToFieldPath: field}}
+	var got []source
+	for _, r := range object.Spec.References {
+		r.PatchesFrom.ToFieldPath = r.ToFieldPath
+		got = append(got, r.PatchesFrom)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s: references: -connection Secret, +expected.yaml:\n%s", name, diff)
+	}
 }
 
 // TestFluxExamples checks what Flux is expected to get for each kind of cluster: how it connects, and what it
@@ -67,6 +97,10 @@ func TestFluxExamples(t *testing.T) {
 			reason: "We should give Flux the connection Secret, because it has the credentials.",
 			want:   flux{Key: "kubeconfig", Path: "./clusters/production"},
 		},
+		"flux/credentials/refused": {
+			reason: "We should give Flux nothing of a kubeconfig that the function refuses, because nobody has checked it.",
+			want:   flux{},
+		},
 	}
 	for stage, tc := range cases {
 		t.Run(stage, func(t *testing.T) {
@@ -79,30 +113,32 @@ func TestFluxExamples(t *testing.T) {
 					}
 				}
 			}
-			kustomization := manifestOf(t, stage, "flux-kustomization")
+			kustomization, source := manifestOf(t, stage, "flux-kustomization"), manifestOf(t, stage, "flux-kubeconfig")
 			if err := yaml.Unmarshal([]byte(toYAML(t, kustomization.Object)), &k); err != nil {
 				t.Fatal(err)
 			}
 			got := flux{Path: k.Spec.Path}
-			if ref := k.Spec.KubeConfig.ConfigMapRef; ref.Name != "" {
-				cm := manifestOf(t, stage, "flux-kubeconfig")
-				if cm.GetName() != ref.Name || cm.GetNamespace() != k.Metadata.Namespace || cm.GetNamespace() != "flux-clusters" {
-					t.Errorf("%s\nthe Kustomization is in %s and refers to %s; the ConfigMap is %s/%s", tc.reason, k.Metadata.Namespace, ref.Name, cm.GetNamespace(), cm.GetName())
+			// Where teams have no role.
+			want := types.NamespacedName{}
+			if k.Spec.Path != "" {
+				want = types.NamespacedName{Namespace: "flux-clusters", Name: k.Spec.KubeConfig.ConfigMapRef.Name + k.Spec.KubeConfig.SecretRef.Name}
+			}
+			for _, o := range []unstructured.Unstructured{kustomization, source} {
+				if diff := cmp.Diff(want, types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}); diff != "" {
+					t.Errorf("%s\n%s: -the Kustomization's kubeconfig, +expected.yaml:\n%s", tc.reason, o.GetKind(), diff)
 				}
-				data, _, _ := unstructured.NestedStringMap(cm.Object, "data")
+			}
+			if source.GetKind() == "ConfigMap" {
+				data, _, _ := unstructured.NestedStringMap(source.Object, "data")
 				got.Provider, got.Cluster = data["provider"], data["cluster"]
 				// With both, Flux would send its token there without asking the cloud.
 				if len(data) != 2 {
 					t.Errorf("%s\nthe ConfigMap has other keys than provider and cluster: %v", tc.reason, data)
 				}
 			}
-			if ref := k.Spec.KubeConfig.SecretRef; ref.Name != "" {
-				secret := exampleObjects(t, filepath.Join("example", filepath.FromSlash(stage)), "connection-secret.yaml")[0]
-				data, _, _ := unstructured.NestedStringMap(secret.Object, "data")
-				if secret.GetName() != ref.Name || secret.GetNamespace() != k.Metadata.Namespace || data[ref.Key] == "" {
-					t.Errorf("%s\nthe Kustomization in %s refers to %+v; the connection Secret is %s/%s", tc.reason, k.Metadata.Namespace, ref, secret.GetNamespace(), secret.GetName())
-				}
-				got.Key = ref.Key
+			if source.GetKind() == "Secret" {
+				copied(t, stage, "flux-kubeconfig", "data."+k.Spec.KubeConfig.SecretRef.Key)
+				got.Key = k.Spec.KubeConfig.SecretRef.Key
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("%s\n-want, +expected.yaml:\n%s", tc.reason, diff)
@@ -191,29 +227,7 @@ func TestManagedClusters(t *testing.T) {
 // TestAutoImport checks that ACM is expected to get the kubeconfig where it looks for it.
 func TestAutoImport(t *testing.T) {
 	const stage = "open-cluster-management/acm"
-	dir := filepath.Join("example", filepath.FromSlash(stage))
-	type source struct{ Kind, Namespace, Name, FieldPath, ToFieldPath string }
-	var object struct {
-		Spec struct {
-			References []struct {
-				PatchesFrom source
-				ToFieldPath string
-			}
-		}
-	}
-	if err := yaml.Unmarshal([]byte(toYAML(t, composedIn(exampleObjects(t, dir, "expected.yaml"), "auto-import"))), &object); err != nil {
-		t.Fatal(err)
-	}
-	connection := exampleObjects(t, dir, "connection-secret.yaml")[0]
-	want := []source{{Kind: "Secret", Namespace: connection.GetNamespace(), Name: connection.GetName(), FieldPath: "data.kubeconfig", ToFieldPath: "data.kubeconfig"}}
-	var got []source
-	for _, r := range object.Spec.References {
-		r.PatchesFrom.ToFieldPath = r.ToFieldPath
-		got = append(got, r.PatchesFrom)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("references: -connection Secret, +expected.yaml:\n%s", diff)
-	}
+	copied(t, stage, "auto-import", "data.kubeconfig")
 	secret, cluster := manifestOf(t, stage, "auto-import"), manifestOf(t, stage, "managed-cluster")
 	if diff := cmp.Diff(cluster.GetName()+"/auto-import-secret", secret.GetNamespace()+"/"+secret.GetName()); diff != "" {
 		t.Errorf("Secret: -want, +expected.yaml:\n%s", diff)
@@ -221,20 +235,35 @@ func TestAutoImport(t *testing.T) {
 }
 
 // TestNeighboursTrustNoUser checks what of the XR's user decides whom Flux and Open Cluster Management
-// trust: two labels, by which no rights may be given. README.md of the example says this.
+// trust: the first part of the cluster's name, and labels by which no rights may be given. README.md of the
+// examples says this.
 func TestNeighboursTrustNoUser(t *testing.T) {
+	// Together with the UID.
+	nameOfUser := []string{"patch of flux.name"}
 	labelsOfUser := []string{
+		"patch of fleet.name",
 		"patch of spec.forProvider.manifest.metadata.labels.environment",
 		"patch of spec.forProvider.manifest.metadata.labels.region",
 		"patch of spec.forProvider.manifest.metadata.labels[argocd.fn.crossplane.io/state]",
 	}
 	for dir, want := range map[string][]string{
-		"flux": nil, "flux/eks": nil, "flux/aks": nil, "flux/credentials": nil,
+		"flux": nameOfUser, "flux/eks": nameOfUser, "flux/aks": nameOfUser, "flux/credentials": nameOfUser,
 		"open-cluster-management": labelsOfUser, "open-cluster-management/acm": labelsOfUser,
 	} {
 		t.Run(dir, func(t *testing.T) {
 			path := filepath.Join("example", filepath.FromSlash(dir))
-			got := trusting(stepInput(t, path, "function-patch-and-transform"), stepInput(t, path, "function-argocd-cluster"))
+			var got []string
+			pipeline, _, _ := unstructured.NestedSlice(exampleObjects(t, path, "composition.yaml")[0].Object, "spec", "pipeline")
+			for _, s := range pipeline {
+				var transform, register map[string]any
+				switch step := s.(map[string]any); step["functionRef"].(map[string]any)["name"] {
+				case "function-argocd-cluster":
+					register = step["input"].(map[string]any)
+				default:
+					transform = step["input"].(map[string]any)
+				}
+				got = append(got, trusting(transform, register)...)
+			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("decided by the XR's user: -want, +got:\n%s", diff)
 			}

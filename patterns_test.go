@@ -43,9 +43,16 @@ func (p pattern) request(t *testing.T) *fnv1.RunFunctionRequest {
 		spec.Fields["hibernate"] = structpb.NewBoolValue(false)
 	}
 	for _, o := range exampleObjects(t, dir, "connection-secret.yaml") {
-		if kind, _, _ := unstructured.NestedString(o.Object, "type"); kind == "cluster.x-k8s.io/secret" {
-			req.RequiredResources = map[string]*fnv1.Resources{"kubeconfig": {Items: []*fnv1.Resource{{Resource: mustStruct(t, toYAML(t, o.Object))}}}}
+		requirement := ""
+		switch kind, _, _ := unstructured.NestedString(o.Object, "type"); {
+		case kind == "cluster.x-k8s.io/secret":
+			requirement = requirementKubeconfig
+		case o.GetLabels()["argocd.argoproj.io/secret-type"] != "":
+			requirement = requirementSecret
+		default:
+			continue
 		}
+		req.RequiredResources = map[string]*fnv1.Resources{requirement: {Items: []*fnv1.Resource{{Resource: mustStruct(t, toYAML(t, o.Object))}}}}
 	}
 	req.Context = mustStruct(t, "apiextensions.crossplane.io/environment: {"+p.environment+"}")
 	req.Desired = &fnv1.State{Composite: &fnv1.Resource{Resource: mustStruct(t, "status: {"+p.status+"}")}}
@@ -91,6 +98,10 @@ func TestPatterns(t *testing.T) {
 			reason:  "We should take the credentials that Flux takes, because the connection Secret is for both.",
 			pattern: pattern{stage: "flux/credentials"},
 		},
+		"FluxRefused": {
+			reason:  "We should register nothing of a kubeconfig that runs a plugin, because Flux waits for the registration.",
+			pattern: pattern{stage: "flux/credentials/refused"},
+		},
 		"Joined": {
 			reason:  "We should name the cluster as Open Cluster Management does, because a Placement's decisions name it so.",
 			pattern: pattern{stage: "open-cluster-management", environment: joinedEnvironment},
@@ -120,9 +131,11 @@ func TestPatterns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rsp := run(t, tc.pattern.request(t))
 			expected := exampleObjects(t, filepath.Join("example", filepath.FromSlash(tc.pattern.stage)), "expected.yaml")
-			want := map[string]any{"spec": composedIn(expected, "argocd-cluster")["spec"]}
+			want := map[string]any{"spec": composedIn(expected, "argocd-cluster")["spec"], "argocd": map[string]any{}}
 			status := expected[0].Object["status"].(map[string]any)
-			want["argocd"] = status["argocd"]
+			if argocd, ok := status["argocd"]; ok {
+				want["argocd"] = argocd
+			}
 			for _, c := range status["conditions"].([]any) {
 				if c := c.(map[string]any); c["type"] == v1beta1.DefaultConditionType {
 					want["message"] = c["message"]

@@ -190,9 +190,10 @@ func trusting(transform, register map[string]any) []string {
 		return ok && p != "metadata.uid" && p != "metadata.namespace"
 	}
 	decides := regexp.MustCompile(`(?i)secret|principal|policy|role|scope|access|admin|account|credential|external-name|` +
-		`clusterName|subnet|network|providerConfig|metadata\.(namespace|name|labels)|spec\.forProvider\.(project|server)`)
+		`clusterName|subnet|network|providerConfig|references|metadata\.(namespace|name|labels)|` +
+		`spec\.forProvider\.(project|server|manifest\.(data|spec))`)
 	var out []string
-	patch := func(p map[string]any) {
+	patch := func(p map[string]any, environment bool) {
 		from, to := []any{p["fromFieldPath"]}, p["toFieldPath"]
 		combine, _ := p["combine"].(map[string]any)
 		variables, _ := combine["variables"].([]any)
@@ -209,30 +210,31 @@ func trusting(transform, register map[string]any) []string {
 		if len(transforms) > 0 && transforms[0].(map[string]any)["type"] == "map" {
 			return
 		}
-		if slices.ContainsFunc(from, ofUser) && (to == nil || decides.MatchString(to.(string))) {
+		if slices.ContainsFunc(from, ofUser) && (to == nil || environment || decides.MatchString(to.(string))) {
 			out = append(out, "patch of "+to.(string))
 		}
 	}
-	var patches func(v any)
-	patches = func(v any) {
+	// Of the environment everything counts: later patches take it from there.
+	var patches func(v any, environment bool)
+	patches = func(v any, environment bool) {
 		switch v := v.(type) {
 		case map[string]any:
 			list, _ := v["patches"].([]any)
 			for _, p := range list {
-				patch(p.(map[string]any))
+				patch(p.(map[string]any), environment)
 			}
 			for name, f := range v {
 				if name != "patches" && name != "base" {
-					patches(f)
+					patches(f, environment || name == "environment")
 				}
 			}
 		case []any:
 			for _, e := range v {
-				patches(e)
+				patches(e, environment)
 			}
 		}
 	}
-	patches(transform)
+	patches(transform, false)
 
 	// Labels are for ApplicationSets, and draining is for the user to decide.
 	harmless := []string{"labelsFrom", "annotationsFrom", "drainFrom"}
@@ -319,6 +321,21 @@ func TestTrusting(t *testing.T) {
 			reason:    "We should find a network of the user's in the environment, because the next patch takes it from there.",
 			transform: "{environment: {patches: [{type: FromCompositeFieldPath, fromFieldPath: spec.subnets, toFieldPath: network.subnetIds}]}}",
 			want:      []string{"patch of network.subnetIds"},
+		},
+		"EnvironmentByAnyName": {
+			reason:    "We should find a value of the user's in the environment, because its name does not say what it is for.",
+			transform: "{environment: {patches: [{type: FromCompositeFieldPath, fromFieldPath: spec.folder, toFieldPath: flux.where}]}}",
+			want:      []string{"patch of flux.where"},
+		},
+		"Manifest": {
+			reason:    "We should find what of a manifest is the user's, because it is applied with the rights of provider-kubernetes.",
+			transform: "{resources: [{patches: [{fromFieldPath: spec.folder, toFieldPath: spec.forProvider.manifest.spec.path}, {fromFieldPath: spec.cluster, toFieldPath: spec.forProvider.manifest.data.cluster}]}]}",
+			want:      []string{"patch of spec.forProvider.manifest.data.cluster", "patch of spec.forProvider.manifest.spec.path"},
+		},
+		"Reference": {
+			reason:    "We should find a Secret of the user's that provider-kubernetes copies, because it may read every one.",
+			transform: "{resources: [{patches: [{fromFieldPath: spec.secret, toFieldPath: 'spec.references[0].patchesFrom.name'}]}]}",
+			want:      []string{"patch of spec.references[0].patchesFrom.name"},
 		},
 		"Mapped": {
 			reason:    "We should accept a choice among the author's values, because the user cannot add one.",

@@ -114,6 +114,7 @@ func TestHealthOfExamples(t *testing.T) {
 	want := map[string]health.HealthStatusCode{
 		"Registering": "Progressing", "WaitingForKubeconfig": "Progressing", "WaitingForToken": "Progressing",
 		"Registered": "Healthy", "Draining": "Suspended", "Retained": "Degraded",
+		"UnsupportedCredentials": "Degraded",
 	}
 	checks := healthChecks(t)
 	seen := map[string]bool{}

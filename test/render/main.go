@@ -265,7 +265,7 @@ type rendered struct {
 		ForProvider struct {
 			Manifest struct {
 				Kind string
-				Data map[string][]byte
+				Data map[string]string // of a Secret in base64, of a ConfigMap as it is
 			}
 		}
 	}
@@ -289,16 +289,22 @@ func describe(rendering []byte) (string, error) {
 			}
 		}
 		// Other Secrets, like that of a ServiceAccount's token, have no data here.
-		data := o.Spec.ForProvider.Manifest.Data
-		if o.Kind != "Object" || o.Spec.ForProvider.Manifest.Kind != "Secret" || len(data) == 0 {
+		manifest := o.Spec.ForProvider.Manifest
+		if o.Kind != "Object" || manifest.Kind != "Secret" || len(manifest.Data) == 0 {
 			continue
+		}
+		data := map[string][]byte{}
+		for k, v := range manifest.Data {
+			var err error
+			if data[k], err = base64.StdEncoding.DecodeString(v); err != nil {
+				return "", fmt.Errorf("data of a Secret: %s is not base64", k)
+			}
 		}
 		config, err := mask(data["config"])
 		if err != nil {
 			return "", err
 		}
-		encoded := base64.StdEncoding.EncodeToString(data["config"])
-		fmt.Fprintf(out, "---\n%s\n---\n", bytes.ReplaceAll(doc, []byte(encoded), []byte("(below)")))
+		fmt.Fprintf(out, "---\n%s\n---\n", bytes.ReplaceAll(doc, []byte(manifest.Data["config"]), []byte("(below)")))
 		fmt.Fprintf(out, "name: %s\nserver: %s\nconfig: %s\n", data["name"], data["server"], config)
 	}
 	return out.String(), nil
