@@ -99,25 +99,31 @@ func TestFlux(t *testing.T) {
 	})
 	c = s.ask(neighbouring("FluxCluster", "flux-credentials", "westeurope"))
 	c.registered().healthy()
-	refs, err := c.composed(t.Context())
-	s.must(err)
-	kustomization = nil
-	for _, r := range refs {
-		if r.GetKind() == "Kustomization" {
-			kustomization = r
-		}
-	}
-	if kustomization == nil {
-		t.Fatal("no Kustomization is composed")
-	}
+	kustomization, secret := object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-clusters", c.short()), object("v1", "Secret", "flux-clusters", c.short())
 	applies(kustomization, "./clusters/development")
-	xr, err := sys.hub.get(t.Context(), c.xr)
-	s.must(err)
-	now, err := sys.hub.get(t.Context(), kustomization)
-	s.must(err)
-	s.must(is(now, string(xr.GetUID())+"-cluster-connection", "spec", "kubeConfig", "secretRef", "name"))
-	c.didf("Flux has the connection Secret of a cluster with credentials")
+	ref := connectionSecret(c.managed())
+	connection := object("v1", "Secret", ref.Namespace, ref.Name)
+	connects := func() {
+		s.await("the cluster's kubeconfig", func(ctx context.Context) error {
+			now, err := sys.hub.get(ctx, secret)
+			if err != nil {
+				return err
+			}
+			published, err := sys.hub.get(ctx, connection)
+			if err != nil {
+				return err
+			}
+			want, _, _ := unstructured.NestedString(published.Object, "data", "kubeconfig")
+			return is(now, want, "data", "kubeconfig")
+		})
+	}
+	connects()
+	c.didf("Flux has the kubeconfig of a cluster with credentials")
+	c.rotated()
+	connects()
+	c.didf("Flux has the new kubeconfig")
 	c.deleted()
+	s.await("the end of what Flux had", func(ctx context.Context) error { return isGone(ctx, secret, kustomization) })
 }
 
 // TestJoined makes a cluster that Open Cluster Management knows by the name and labels that Argo CD
