@@ -18,7 +18,7 @@ EXAMPLES  := example/aks example/eks example/gke example/claim $(addprefix examp
              example/ephemeral example/gitops-bridge example/cluster-api example/cluster-api/service-account \
              $(addprefix example/fleet/,set set/draining pool pool/assigned pool/hibernated) \
              example/flux $(addprefix example/flux/,draining eks aks credentials credentials/refused) \
-             example/open-cluster-management $(addprefix example/open-cluster-management/,draining acm)
+             example/open-cluster-management $(addprefix example/open-cluster-management/,draining acm acm/refused)
 
 # Modules that need a newer Go than this one name it in their go.mod, and go fetches it.
 # With one set of flags, linters, tests and tools share what is compiled.

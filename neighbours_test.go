@@ -228,6 +228,9 @@ func TestManagedClusters(t *testing.T) {
 func TestAutoImport(t *testing.T) {
 	const stage = "open-cluster-management/acm"
 	copied(t, stage, "auto-import", "data.kubeconfig")
+	if o := manifestOf(t, stage+"/refused", "auto-import"); o.Object != nil {
+		t.Errorf("ACM, which runs what a kubeconfig says, gets one that the function refuses:\n%s", toYAML(t, o.Object))
+	}
 	secret, cluster := manifestOf(t, stage, "auto-import"), manifestOf(t, stage, "managed-cluster")
 	if diff := cmp.Diff(cluster.GetName()+"/auto-import-secret", secret.GetNamespace()+"/"+secret.GetName()); diff != "" {
 		t.Errorf("Secret: -want, +expected.yaml:\n%s", diff)

@@ -43,7 +43,7 @@ func (p pattern) request(t *testing.T) *fnv1.RunFunctionRequest {
 		spec.Fields["hibernate"] = structpb.NewBoolValue(false)
 	}
 	for _, o := range exampleObjects(t, dir, "connection-secret.yaml") {
-		requirement := ""
+		var requirement string
 		switch kind, _, _ := unstructured.NestedString(o.Object, "type"); {
 		case kind == "cluster.x-k8s.io/secret":
 			requirement = requirementKubeconfig
@@ -113,6 +113,10 @@ func TestPatterns(t *testing.T) {
 		"JoinedToACM": {
 			reason:  "We should register the cluster that ACM imports, because its kubeconfig is good for both.",
 			pattern: pattern{stage: "open-cluster-management/acm", environment: joinedEnvironment},
+		},
+		"RefusedForACM": {
+			reason:  "We should register nothing of a kubeconfig that runs a plugin, because ACM waits for the registration, and would run it.",
+			pattern: pattern{stage: "open-cluster-management/acm/refused", environment: joinedEnvironment},
 		},
 		"Pool": {
 			reason:  "We should leave out the label while nobody has the cluster, because an ApplicationSet would select it.",
