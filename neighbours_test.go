@@ -147,6 +147,59 @@ func TestFluxExamples(t *testing.T) {
 	}
 }
 
+// TestAccessEntries checks that each policy of EKS is for the principal that it is meant for. If a selector
+// selects two access entries, the provider takes one of them.
+func TestAccessEntries(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		want   map[string][]string // the access entries that are selected, by the policy
+	}{
+		"eks": {
+			reason: "We should give Argo CD the policy.",
+			want:   map[string][]string{"argocd-access-policy": {"argocd-access"}},
+		},
+		"flux/eks": {
+			reason: "We should give Argo CD and Flux one policy each, because two for one of them leave the other without.",
+			want:   map[string][]string{"argocd-access-policy": {"argocd-access"}, "flux-access-policy": {"flux-access"}},
+		},
+	}
+	for dir, tc := range cases {
+		t.Run(dir, func(t *testing.T) {
+			type resource struct {
+				Name string
+				Base struct {
+					Kind     string
+					Metadata metav1.ObjectMeta
+					Spec     struct {
+						ForProvider struct {
+							PrincipalArnSelector struct{ MatchLabels map[string]string }
+						}
+					}
+				}
+			}
+			var input struct{ Resources []resource }
+			if err := yaml.Unmarshal([]byte(toYAML(t, stepInput(t, filepath.Join("example", filepath.FromSlash(dir)), "function-patch-and-transform"))), &input); err != nil {
+				t.Fatal(err)
+			}
+			got := map[string][]string{}
+			for _, policy := range input.Resources {
+				if policy.Base.Kind != "AccessPolicyAssociation" {
+					continue
+				}
+				selector := labels.SelectorFromSet(policy.Base.Spec.ForProvider.PrincipalArnSelector.MatchLabels)
+				for _, entry := range input.Resources {
+					if entry.Base.Kind == "AccessEntry" && selector.Matches(labels.Set(entry.Base.Metadata.Labels)) {
+						got[policy.Name] = append(got[policy.Name], entry.Name)
+					}
+				}
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s\nselected access entries: -want, +got:\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
 // TestManagedClusters checks that Open Cluster Management knows a cluster by the name and the labels
 // that Argo CD does, and which sets and Placements it is in.
 func TestManagedClusters(t *testing.T) {

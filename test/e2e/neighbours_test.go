@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // neighbour applies CRDs of what else may run on a hub. Its controllers do not run.
@@ -134,6 +136,10 @@ func TestJoined(t *testing.T) {
 	s.neighbour("open-cluster-management.io/api", "cluster/v1/0000_00_clusters.open-cluster-management.io_managedclusters.crd.yaml")
 	s.offerExample("open-cluster-management", "rbac.yaml", "definition.yaml", "composition.yaml")
 
+	// No ManagedCluster can have a dot in its name.
+	if err := sys.hub.Create(t.Context(), neighbouring("JoinedCluster", "join.ed", "europe-west1"), client.DryRunAll); !apierrors.IsInvalid(err) {
+		t.Errorf("creating an XR whose name has a dot: %v", err)
+	}
 	c := s.ask(neighbouring("JoinedCluster", "joined", "europe-west1"))
 	c.name = c.short()
 	c.registered().healthy()

@@ -2,7 +2,7 @@ module github.com/crossplane-contrib/function-argocd-cluster/tools/crds
 
 go 1.27.1
 
-// Neither is run. go mod tidy keeps what is named here.
+// Neither is run: make validate reads their CRDs. These lines keep go mod tidy from dropping them.
 tool (
 	github.com/fluxcd/kustomize-controller
 	open-cluster-management.io/api/feature
