@@ -67,7 +67,7 @@ func copied(t *testing.T, stage, name, field string) {
 func TestFluxExamples(t *testing.T) {
 	type flux struct {
 		Provider, Cluster string // of the ConfigMap
-		Key               string // of the connection Secret
+		Key               string // of the Secret
 		Path              string
 	}
 	cases := map[string]struct {
@@ -105,8 +105,7 @@ func TestFluxExamples(t *testing.T) {
 	for stage, tc := range cases {
 		t.Run(stage, func(t *testing.T) {
 			var k struct {
-				Metadata metav1.ObjectMeta
-				Spec     struct {
+				Spec struct {
 					Path       string
 					KubeConfig struct {
 						ConfigMapRef, SecretRef struct{ Name, Key string }
