@@ -257,7 +257,8 @@ func TestTemplate(t *testing.T) {
 		"StringData": {"We should read what the template wrote as text.", stringData, "", movedSecret{Cluster: "production", Foreign: "gold", Token: "canary-good"}},
 		"ProjectMissing": {
 			"We should keep the project while the field is missing, because the cluster would be open to all projects.", stringData,
-			"cluster: {projectFrom: {fieldPath: spec.missing}}", movedSecret{Cluster: "production", Foreign: "gold", Token: "canary-good", Project: "payments"},
+			"cluster: {projectFrom: {fieldPath: spec.missing}}",
+			movedSecret{Cluster: "production", Foreign: "gold", Token: "canary-good", Project: "payments"},
 		},
 	}
 	for name, tc := range cases {

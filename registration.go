@@ -518,7 +518,7 @@ func withoutStringData(manifest *structpb.Struct) *structpb.Struct {
 		return manifest
 	}
 	out := proto.CloneOf(manifest)
-	delete(out.Fields, "stringData")
+	delete(out.GetFields(), "stringData")
 	data := structAt(out, "data").GetFields()
 	if data == nil {
 		data = fields{}
