@@ -83,7 +83,7 @@ func (f *Function) register(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionR
 	}
 	p.describe()
 	p.connect(req)
-	if p.was == nil || p.was.isHandedOver(xr) {
+	if p.was == nil || p.was.handedOver {
 		// The first time, everything must be known.
 		if all := p.unknown(); len(all) > 0 {
 			if p.was != nil {

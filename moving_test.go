@@ -96,6 +96,12 @@ func TestHandedOver(t *testing.T) {
 			composed: "argocd.by-hand",
 			want:     movedSecret{UID: "by-hand", Cluster: "production", Foreign: "gold", Token: "canary-good", Project: "payments", Shard: "3"},
 		},
+		"OursOfTheSameName": {
+			reason: "We should keep Argo CD's name of the cluster, because an XR of another kind or namespace may have had it.",
+			secret: "by-hand", metadata: ", argocd.fn.crossplane.io/state: active, crossplane.io/composite: prod-x7k2p, argocd.fn.crossplane.io/cluster: prod-x7k2p" + marked, cluster: "production",
+			composed: "argocd.by-hand",
+			want:     movedSecret{UID: "by-hand", Cluster: "production", Foreign: "gold", Token: "canary-good"},
+		},
 		"NoName": {
 			reason: "We should name a cluster that Argo CD has no name for.",
 			secret: "by-hand", metadata: ", argocd.fn.crossplane.io/cluster: prod-x7k2p" + marked, cluster: "",

@@ -79,13 +79,13 @@ func (p *pass) identify(req *fnv1.RunFunctionRequest) error {
 	}
 	if p.was == nil {
 		p.secret = p.secrets.secret(requirementSecret, p.want.namespace, p.want.name)
-		handed, err := p.handedOver(req)
-		if ownerOf(p.secret.secret) == p.xr.identity() {
-			handed, err = p.secret.secret, nil
-		}
-		p.taken = problemOf(err)
-		if handed != nil {
-			p.was = secretRegistration(resourceName, p.want, p.xr, handed)
+		switch handed, err := p.handedOver(req); {
+		case ownerOf(p.secret.secret) == p.xr.identity():
+			p.was = secretRegistration(resourceName, p.want, p.secret.secret, !isWrittenFor(p.secret.secret, p.xr))
+		case handed != nil:
+			p.was = secretRegistration(resourceName, p.want, handed, true)
+		default:
+			p.taken = problemOf(err)
 		}
 	} else {
 		p.secret = p.secrets.secret(requirementSecret, p.was.namespace, p.was.name)

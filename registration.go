@@ -139,6 +139,9 @@ type registration struct {
 	// secret is what Crossplane read; nil if there is no Secret. read says whether it did.
 	secret *structpb.Struct
 	read   bool
+
+	// handedOver says that somebody gave the Secret to the XR.
+	handedOver bool
 }
 
 // composedRegistration returns the registration in a composed resource; nil if the resource
@@ -244,15 +247,12 @@ func (r *registration) mark() string {
 	return stringAt(r.manifest, "metadata", "annotations", annotationComposite)
 }
 
-// isHandedOver reports whether somebody gave a Secret to the XR that the function has not written for
-// it.
-func (r *registration) isHandedOver(xr *composite) bool {
-	if r == nil || r.resource != nil {
-		return false
-	}
-	labels := structAt(r.secret, "metadata", "labels").GetFields()
+// isWrittenFor reports whether the function has written a Secret for the XR. Its annotation alone may be
+// somebody's.
+func isWrittenFor(secret *structpb.Struct, xr *composite) bool {
+	labels := structAt(secret, "metadata", "labels").GetFields()
 	was := labels[labelComposite].GetStringValue()
-	return labels[labelState].GetStringValue() == "" || was != "" && was != xr.name
+	return labels[labelState].GetStringValue() != "" && (was == "" || was == xr.name)
 }
 
 // checkName returns a problem if the cluster has a name that cannot be kept. It may have none.
@@ -297,10 +297,10 @@ func (r *registration) complete(want identity) *registration {
 // secretRegistration returns the registration of a Secret whose composed resource is not
 // observed: an XR's user may have taken it out of the XR's references, or somebody may have handed
 // the Secret over.
-func secretRegistration(resourceName string, want identity, xr *composite, secret *structpb.Struct) *registration {
+func secretRegistration(resourceName string, want identity, secret *structpb.Struct, handedOver bool) *registration {
 	want.name = stringAt(secret, "metadata", "name")
-	r := &registration{resourceName: resourceName, identity: want, secret: secret, read: true}
-	if n := decode(secret, "name"); r.isHandedOver(xr) && len(argocd.CheckName(n)) == 0 {
+	r := &registration{resourceName: resourceName, identity: want, secret: secret, read: true, handedOver: handedOver}
+	if n := decode(secret, "name"); handedOver && len(argocd.CheckName(n)) == 0 {
 		// The label says whose the Secret is to be, and not how Argo CD knows the cluster.
 		r.secret = proto.CloneOf(secret)
 		structAt(r.secret, "metadata", "labels").Fields[labelCluster] = structpb.NewStringValue(argocd.ClusterLabel(n))
