@@ -218,6 +218,13 @@ func (s *scenario) policed(c *cluster) *policed {
 		if account.Name == "another-provider" || account.Name == "argocd-server" {
 			s.must(sys.hub.apply(s.Context(), object("v1", "ServiceAccount", account.Namespace, account.Name), secretsEditor(account)))
 		}
+		if account.Name == "another-provider" {
+			// As provider-helm often is.
+			admin := object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "", "policed-"+account.Name)
+			admin.Object["roleRef"] = map[string]any{"apiGroup": rbacv1.GroupName, "kind": "ClusterRole", "name": "cluster-admin"}
+			admin.Object["subjects"] = []any{map[string]any{"kind": "ServiceAccount", "namespace": account.Namespace, "name": account.Name}}
+			s.must(sys.hub.apply(s.Context(), admin))
+		}
 		*as, err = sys.hub.as(s.Context(), account.Namespace, account.Name)
 		s.must(err)
 	}
