@@ -340,3 +340,23 @@ func TestRenamedInConflict(t *testing.T) {
 		t.Errorf("We should keep the registration under its old name, because its Secret would be deleted: %s: %s", verdict(s), s.Message)
 	}
 }
+
+// TestHandedOverWithoutLabels checks that a Secret which is no cluster of Argo CD's yet can be handed over.
+func TestHandedOverWithoutLabels(t *testing.T) {
+	for name, labels := range map[string]*structpb.Value{"None": nil, "Empty": structpb.NewStructValue(&structpb.Struct{})} {
+		t.Run(name, func(t *testing.T) {
+			h := plainHub(legacyXR, tokenKubeconfig("canary-good"), "")
+			secret := handMade(t, "cluster-prod-x7k2p", "production", byHandConfig, "}, annotations: {"+markOfProd+"}")
+			delete(structAt(secret, "metadata").GetFields(), "labels")
+			if labels != nil {
+				structAt(secret, "metadata").Fields["labels"] = labels
+			}
+			h.give(secret)
+			s := h.settle(t)
+			want := movedSecret{UID: "by-hand", Cluster: "production", Token: "canary-good"}
+			if diff := cmp.Diff(want, movedFrom(t, h.secrets[prodKey])); diff != "" {
+				t.Errorf("We should take over what its annotation gives us. %s: %s. -want, +got:\n%s", verdict(s), s.Message, diff)
+			}
+		})
+	}
+}

@@ -303,7 +303,9 @@ func secretRegistration(resourceName string, want identity, secret *structpb.Str
 	if n := decode(secret, "name"); handedOver && len(argocd.CheckName(n)) == 0 {
 		// The label says whose the Secret is to be, and not how Argo CD knows the cluster.
 		r.secret = proto.CloneOf(secret)
-		structAt(r.secret, "metadata", "labels").Fields[labelCluster] = structpb.NewStringValue(argocd.ClusterLabel(n))
+		if labels := structAt(r.secret, "metadata", "labels").GetFields(); labels[labelCluster] != nil {
+			labels[labelCluster] = structpb.NewStringValue(argocd.ClusterLabel(n))
+		}
 	}
 	r.manifest = secretManifest(r.secret)
 	r.cluster = r.data("name")
