@@ -50,6 +50,8 @@ func FuzzRunFunction(f *testing.F) {
 	for _, c := range []byte("x: &a canary\ny: [*a, *a]\n") {
 		utf16 = append(utf16, c, 0)
 	}
+	f.Add("output: {name: by-hand}", []byte("{}"), "prod", byte(16))
+	f.Add("", []byte(sample(f, filepath.Base(kubeconfigs[0]))), "prod\n", byte(16))
 	f.Add("", utf16, "localhost", byte(0))
 	f.Add("", []byte(base64.StdEncoding.EncodeToString(utf16)), "a\nb", byte(4))
 	f.Fuzz(func(t *testing.T, in string, kc []byte, value string, flags byte) {
@@ -80,6 +82,20 @@ func FuzzRunFunction(f *testing.F) {
 				secret := mustStruct(t, "{data: {}}")
 				structAt(secret, "data").Fields["kubeconfig"] = structpb.NewStringValue(base64.StdEncoding.EncodeToString(kc))
 				req.RequiredResources = map[string]*fnv1.Resources{"kubeconfig": {Items: []*fnv1.Resource{{Resource: secret}}}}
+			}
+			if flags&16 != 0 {
+				// Somebody has handed it over, and written anything into it.
+				req.Meta.Capabilities = []fnv1.Capability{fnv1.Capability_CAPABILITY_CAPABILITIES, fnv1.Capability_CAPABILITY_REQUIRED_RESOURCES}
+				secret := mustStruct(t, "{apiVersion: v1, kind: Secret, metadata: {namespace: argocd, name: by-hand, annotations: {"+markOfProd+"}}, data: {}}")
+				for k, v := range map[string][]byte{"name": []byte(value), "server": []byte(value), "config": kc} {
+					structAt(secret, "data").Fields[k] = structpb.NewStringValue(base64.StdEncoding.EncodeToString(v))
+				}
+				if req.RequiredResources == nil {
+					req.RequiredResources = map[string]*fnv1.Resources{}
+				}
+				for _, requirement := range []string{requirementSecret, requirementHandedOver, requirementCluster, requirementServer} {
+					req.RequiredResources[requirement] = &fnv1.Resources{Items: []*fnv1.Resource{{Resource: secret}}}
+				}
 			}
 			if flags&8 != 0 {
 				req.Observed.Resources["argocd-cluster"] = &fnv1.Resource{Resource: mustStruct(t, `{apiVersion: kubernetes.crossplane.io/v1alpha2, kind: Object,
