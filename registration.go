@@ -221,20 +221,21 @@ func formerRegistration(req *fnv1.RunFunctionRequest, source, conditionType stri
 			others = append(others, r)
 		}
 	}
-	if conflicts {
-		// One that is registered may be in a conflict, too. Only what this step would compose is its own.
-		others = slices.DeleteFunc(others, func(r *registration) bool {
-			return r.secretName() != want.secretName() || r.config != want.config || source == "" || r.source() != source
-		})
-	}
+	isExact := func(r *registration) bool { return r.secretName() == want.secretName() && r.config == want.config }
+	hasSource := func(r *registration) bool { return source != "" && r.source() == source }
 	// The best match first: two steps may register one cluster with two Argo CDs.
-	for _, isSame := range []func(r *registration) bool{
-		func(r *registration) bool { return r.secretName() == want.secretName() && r.config == want.config },
+	matches := []func(r *registration) bool{
+		isExact,
 		func(r *registration) bool { return r.secretName() == want.secretName() },
 		func(r *registration) bool { return r.cluster == want.cluster },
-		func(r *registration) bool { return source != "" && r.source() == source },
+		hasSource,
 		func(*registration) bool { return want.cluster == "" && source == "" },
-	} {
+	}
+	if conflicts {
+		// One that is registered may be in a conflict, too. Only what this step would compose is its own.
+		matches = []func(r *registration) bool{func(r *registration) bool { return isExact(r) && hasSource(r) }}
+	}
+	for _, isSame := range matches {
 		if i := slices.IndexFunc(others, isSame); i >= 0 {
 			return others[i].complete(want)
 		}
