@@ -20,7 +20,8 @@ import (
 type definition struct {
 	Spec struct {
 		Scope                  string
-		Names                  struct{ Kind string }
+		Names                  struct{ Kind, Plural string }
+		ClaimNames             struct{ Plural string }
 		EnforcedCompositionRef struct{ Name string }
 		Versions               []struct {
 			AdditionalPrinterColumns []printerColumn
@@ -35,6 +36,7 @@ type xrdSchema struct {
 	Type        string
 	Description string
 	Properties  map[string]xrdSchema
+	Validations []struct{ Rule string } `json:"x-kubernetes-validations"` //nolint:tagliatelle // Kubernetes names it so.
 }
 
 // paths adds the path of every field of a schema.
@@ -52,6 +54,26 @@ func definitionOf(t *testing.T, dir string) definition {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// definitions returns the XRDs of all examples, by folder.
+func definitions(t *testing.T) map[string]definition {
+	t.Helper()
+	out := map[string]definition{}
+	for _, pattern := range []string{"*", filepath.Join("*", "*")} {
+		files, err := filepath.Glob(filepath.Join("example", pattern, "definition.yaml"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, len(files), err)
+		}
+		for _, f := range files {
+			dir, err := filepath.Rel("example", filepath.Dir(f))
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[dir] = definitionOf(t, dir)
+		}
+	}
+	return out
 }
 
 // TestPrinterColumns checks that kubectl get shows which clusters Argo CD has, for every API of the
@@ -259,31 +281,11 @@ func trusting(transform, register map[string]any) []string {
 // TestRevisions checks that no example's user can choose a revision of the Composition: Crossplane
 // would use any that the XR names.
 func TestRevisions(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("example", "*", "definition.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	more, err := filepath.Glob(filepath.Join("example", "*", "*", "definition.yaml"))
-	if err != nil || len(files) == 0 {
-		t.Fatal(len(files), err)
-	}
-	for _, f := range slices.Concat(files, more) {
-		var d struct {
-			Spec struct {
-				Versions []struct {
-					Schema struct {
-						OpenAPIV3Schema struct{ Properties map[string]map[string]any }
-					}
-				}
-			}
-		}
-		if err := yaml.Unmarshal([]byte(read(t, f)), &d); err != nil {
-			t.Fatal(err)
-		}
+	for dir, d := range definitions(t) {
 		for _, v := range d.Spec.Versions {
-			rules := fmt.Sprint(v.Schema.OpenAPIV3Schema.Properties["spec"]["x-kubernetes-validations"])
+			rules := fmt.Sprint(v.Schema.OpenAPIV3Schema.Properties["spec"].Validations)
 			if !strings.Contains(rules, "compositionUpdatePolicy == 'Automatic'") || !strings.Contains(rules, "compositionRevisionSelector") {
-				t.Errorf("%s: users can choose a revision", f)
+				t.Errorf("%s: users can choose a revision", dir)
 			}
 		}
 	}

@@ -14,42 +14,14 @@ import (
 // TestPolicyLists checks that the policies for the platform's APIs name every API of the examples whose
 // users can drain a cluster.
 func TestPolicyLists(t *testing.T) {
-	var files []string
-	for _, pattern := range []string{"example/*/definition.yaml", "example/*/*/definition.yaml"} {
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, found...)
-	}
 	drained := map[string]bool{}
-	for _, f := range files {
-		var d struct {
-			Spec struct {
-				Scope             string
-				Names, ClaimNames struct{ Plural string }
-				Versions          []struct {
-					Schema struct {
-						OpenAPIV3Schema struct {
-							Properties struct {
-								Spec struct {
-									Properties map[string]struct{ Properties map[string]any }
-								}
-							}
-						}
-					}
-				}
-			}
-		}
-		if err := yaml.Unmarshal([]byte(read(t, f)), &d); err != nil {
-			t.Fatal(err)
-		}
+	for _, d := range definitions(t) {
 		plural := d.Spec.ClaimNames.Plural
 		if d.Spec.Scope == "Namespaced" {
 			plural = d.Spec.Names.Plural
 		}
 		for _, v := range d.Spec.Versions {
-			fields := v.Schema.OpenAPIV3Schema.Properties.Spec.Properties
+			fields := v.Schema.OpenAPIV3Schema.Properties["spec"].Properties
 			_, own := fields["drain"]
 			_, parameter := fields["parameters"].Properties["drain"]
 			if plural != "" && (own || parameter) {
