@@ -48,32 +48,11 @@ func TestPlatformPolicies(t *testing.T) {
 			_ = sys.hub.Delete(context.Background(), o)
 		}
 	})
-	for _, a := range attacks {
-		if err := a.try(t.Context()); err != nil {
-			t.Errorf("without the policies, %s: %v", a.what, err)
-		}
-	}
-	s.didf("without the policies, each of %d attempts is allowed", len(attacks))
+	s.allowed(attacks)
 
 	s.must(sys.hub.apply(t.Context(), objects...))
 	s.inForce(true, attacks)
-	for _, a := range attacks {
-		switch err := a.try(t.Context()); {
-		case err == nil:
-			t.Errorf("with the policies, this is allowed: %s", a.what)
-		case !strings.Contains(err.Error(), "ValidatingAdmissionPolicy '"+a.policy+"'") || !strings.Contains(err.Error(), a.message):
-			t.Errorf("%s: want a refusal of %s with %q, got: %v", a.what, a.policy, a.message, err)
-		default:
-			report.sayf("refused: %s: %s", a.what, a.message)
-		}
-	}
-	s.didf("with the policies, each is refused for its own reason")
-	for _, r := range rights {
-		if err := r.try(t.Context()); err != nil {
-			t.Errorf("with the policies, %s: %v", r.what, err)
-		}
-	}
-	s.didf("with the policies, %d rights are left", len(rights))
+	s.refused(attacks, rights)
 	if err := patching(p.editor, p.kept, `{"spec": {"environment": "development"}}`)(t.Context()); err == nil || !strings.Contains(err.Error(), "a production database stays one") {
 		t.Errorf("a production database can be made one for development: %v", err)
 	}

@@ -42,32 +42,11 @@ func TestPolicies(t *testing.T) {
 	attacks, rights := s.attacks(editor, c, own), s.rights(editor, c, own)
 
 	s.guard(false, attacks)
-	for _, a := range attacks {
-		if err := a.try(t.Context()); err != nil {
-			t.Errorf("without the policies, %s: %v", a.what, err)
-		}
-	}
-	s.didf("without the policies, each of %d attacks is allowed", len(attacks))
+	s.allowed(attacks)
 	s.forged(editor)
 
 	s.guard(true, attacks)
-	for _, a := range attacks {
-		switch err := a.try(t.Context()); {
-		case err == nil:
-			t.Errorf("with the policies, this is allowed: %s", a.what)
-		case !strings.Contains(err.Error(), "ValidatingAdmissionPolicy '"+a.policy+"'") || !strings.Contains(err.Error(), a.message):
-			t.Errorf("%s: want a refusal of %s with %q, got: %v", a.what, a.policy, a.message, err)
-		default:
-			report.sayf("refused: %s: %s", a.what, a.message)
-		}
-	}
-	s.didf("with the policies, each is refused for its own reason")
-	for _, r := range rights {
-		if err := r.try(t.Context()); err != nil {
-			t.Errorf("with the policies, %s: %v", r.what, err)
-		}
-	}
-	s.didf("with the policies, %d rights are left", len(rights))
+	s.refused(attacks, rights)
 	c.untouched()
 	c.deleted()
 
@@ -82,6 +61,39 @@ type attempt struct {
 
 	// What refuses it, and what it says.
 	policy, message string
+}
+
+// allowed checks that each attack works without the policies.
+func (s *scenario) allowed(attacks []attempt) {
+	s.Helper()
+	for _, a := range attacks {
+		if err := a.try(s.Context()); err != nil {
+			s.Errorf("without the policies, %s: %v", a.what, err)
+		}
+	}
+	s.didf("without the policies, each of %d attacks is allowed", len(attacks))
+}
+
+// refused checks that the policies refuse each attack for its own reason, and leave the rights.
+func (s *scenario) refused(attacks, rights []attempt) {
+	s.Helper()
+	for _, a := range attacks {
+		switch err := a.try(s.Context()); {
+		case err == nil:
+			s.Errorf("with the policies, this is allowed: %s", a.what)
+		case !strings.Contains(err.Error(), "ValidatingAdmissionPolicy '"+a.policy+"'") || !strings.Contains(err.Error(), a.message):
+			s.Errorf("%s: want a refusal of %s with %q, got: %v", a.what, a.policy, a.message, err)
+		default:
+			report.sayf("refused: %s: %s", a.what, a.message)
+		}
+	}
+	s.didf("with the policies, each is refused for its own reason")
+	for _, r := range rights {
+		if err := r.try(s.Context()); err != nil {
+			s.Errorf("with the policies, %s: %v", r.what, err)
+		}
+	}
+	s.didf("with the policies, %d rights are left", len(rights))
 }
 
 // guard puts the policies in force or out of it, and waits for the API server to notice.
